@@ -1,0 +1,115 @@
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "banned.h"
+
+/* A line up to PIPE_BUF is written whole, whatever else writes to the same pipe. */
+#define LINE_MAX_LEN 2048
+
+static const char *prog_name = "dapur";
+static enum log_level least_level = LOG_INFO;
+
+void
+log_open(const char *prog, enum log_level least)
+{
+	prog_name = prog;
+	least_level = least;
+}
+
+const char *
+log_num(long long n)
+{
+	static char texts[8][24];
+	static unsigned next;
+	char *s = texts[next++ % 8];
+
+	snprintf(s, sizeof(texts[0]), "%lld", n);
+	return s;
+}
+
+struct line {
+	char bytes[LINE_MAX_LEN];
+	size_t len;
+};
+
+static void
+add(struct line *l, const char *s, size_t len)
+{
+	size_t room = sizeof(l->bytes) - 1 - l->len; /* one byte stays for the newline */
+
+	if (len > room)
+		len = room;
+	memcpy(l->bytes + l->len, s, len);
+	l->len += len;
+}
+
+static void
+add_value(struct line *l, const char *s)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (s[0] && !s[strcspn(s, " \"=\\")]) {
+		const char *p = s;
+
+		while ((unsigned char)*p > 0x20 && *p != 0x7f)
+			p++;
+		if (!*p) {
+			add(l, s, strlen(s));
+			return;
+		}
+	}
+	add(l, "\"", 1);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			add(l, "\\", 1);
+			add(l, s, 1);
+		} else if (c < 0x20 || c == 0x7f) {
+			char esc[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
+
+			add(l, esc, sizeof(esc));
+		} else {
+			add(l, s, 1);
+		}
+	}
+	add(l, "\"", 1);
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	struct line l = {.len = 0};
+	const char *key;
+	ssize_t ignored;
+	va_list ap;
+
+	if (level < least_level)
+		return;
+	add(&l, "level=", 6);
+	add(&l, names[level], strlen(names[level]));
+	add(&l, " prog=", 6);
+	add(&l, prog_name, strlen(prog_name));
+	add(&l, " event=", 7);
+	add_value(&l, event);
+	va_start(ap, event);
+	while ((key = va_arg(ap, const char *))) {
+		const char *value = va_arg(ap, const char *);
+
+		if (!value)
+			continue;
+		add(&l, " ", 1);
+		add(&l, key, strlen(key));
+		add(&l, "=", 1);
+		add_value(&l, value);
+	}
+	va_end(ap);
+	l.bytes[l.len++] = '\n';
+	ignored = write(STDERR_FILENO, l.bytes, l.len);
+	(void)ignored;
+}
