@@ -1,0 +1,157 @@
+/*
+ * A WebSocket client of the feed, over the `ws` package as any program would
+ * use it: a Cookie, an Origin, nothing else.
+ */
+import assert from 'node:assert/strict';
+import WebSocket from 'ws';
+import { origin as ownOrigin, wsUrl } from './env.js';
+import { atEnd } from './suite.js';
+import { within } from './wait.js';
+
+export class Stream {
+	constructor(url, options)
+	{
+		this.frames = [];	/* parsed; bare text as { text } */
+		this.lines = [];	/* as they came */
+		this.waiting = new Set();
+		this.seen = 0;
+		this.ended = false;
+		this.socket = new WebSocket(url, options);
+		this.opened = new Promise((resolve, reject) => {
+			this.socket.once('open', resolve);
+			this.socket.once('error', reject);
+		});
+		this.opened.catch(() => {});
+		this.closed = new Promise((resolve) => {
+			this.socket.once('close', (code) => {
+				this.ended = true;
+				this.#wake();
+				resolve(code);
+			});
+		});
+		this.socket.on('error', () => {});
+		this.socket.on('message', (bytes) => this.#take(String(bytes)));
+	}
+
+	#take(line)
+	{
+		let frame;
+
+		try {
+			frame = JSON.parse(line);
+		} catch {
+			frame = { text: line };
+		}
+		this.lines.push(line);
+		this.frames.push(frame);
+		this.#wake();
+	}
+
+	#wake()
+	{
+		for (const look of [...this.waiting])
+			look();
+	}
+
+	/**
+	 * The next frame (after those already taken) for which `match` holds: a
+	 * function, or the frame's type. Frames passed over are in .frames still.
+	 */
+	next(match, ms = 15_000)
+	{
+		const fits = typeof match === 'function' ? match : (f) => f.type === match;
+		const found = new Promise((resolve, reject) => {
+			const look = () => {
+				while (this.seen < this.frames.length) {
+					const frame = this.frames[this.seen++];
+					if (fits(frame)) {
+						this.waiting.delete(look);
+						resolve(frame);
+						return;
+					}
+				}
+				if (this.ended) {
+					this.waiting.delete(look);
+					reject(new Error(`stream ended before ${match}; saw\n`
+					    + this.lines.slice(-5).join('\n')));
+				}
+			};
+			this.waiting.add(look);
+			look();
+		});
+		return within(ms, () => `frame ${match}; saw ${this.lines.length}, last\n`
+		    + this.lines.slice(-3).join('\n'), found);
+	}
+
+	/** The frames that are events of the log (they have a seq), in order. */
+	get events()
+	{
+		return this.frames.filter((f) => Number.isInteger(f.seq));
+	}
+
+	send(text)
+	{
+		this.socket.send(typeof text === 'string' ? text : JSON.stringify(text));
+	}
+
+	close()
+	{
+		this.socket.close();
+		return within(15_000, 'end of the WebSocket', this.closed);
+	}
+}
+
+/**
+ * Begin a WebSocket without waiting for anything.
+ *
+ * in   who     a Client whose cookie is shown, or null
+ *      options after, topics, token: the query; query: the whole query string;
+ *              cookie, origin (null: none), headers
+ */
+export function dial(who, options = {})
+{
+	const query = new URLSearchParams();
+	for (const name of ['after', 'topics', 'token'])
+		if (options[name] !== undefined)
+			query.set(name, options[name]);
+	const text = options.query ?? String(query);
+	const headers = { ...options.headers };
+	const cookie = options.cookie ?? who?.cookie;
+	const origin = options.origin === undefined ? ownOrigin : options.origin;
+
+	if (cookie)
+		headers.Cookie = cookie;
+	if (origin !== null)
+		headers.Origin = origin;
+	const stream = new Stream(text ? `${wsUrl}?${text}` : wsUrl,
+	    { headers, perMessageDeflate: false, handshakeTimeout: 15_000 });
+	atEnd(() => stream.socket.terminate());
+	return stream;
+}
+
+/** As dial(), and wait for `connected`: from here on nothing is missed. */
+export async function open(who, options = {})
+{
+	const stream = dial(who, options);
+
+	await within(15_000, 'WebSocket handshake', stream.opened);
+	stream.connected = await stream.next(() => true);
+	assert.equal(stream.connected.type, 'connected', JSON.stringify(stream.connected));
+	return stream;
+}
+
+/** Dial and expect to be turned away: exactly one `disconnect`, then the end. */
+export async function turnedAway(who, options, code)
+{
+	const stream = dial(who, options);
+
+	await within(15_000, 'end of the WebSocket', stream.closed);
+	assert.equal(stream.frames.length, 1, stream.lines.join('\n'));
+	const [frame] = stream.frames;
+	assert.equal(frame.type, 'disconnect', stream.lines[0]);
+	if (code !== undefined)
+		assert.equal(frame.code, code);
+	assert.equal(typeof frame.message, 'string');
+	assert.equal(typeof frame.reconnect, 'boolean');
+	return frame;
+}
