@@ -6,6 +6,12 @@
 #ifndef DAPUR_BANNED_H
 #define DAPUR_BANNED_H
 
+/* libc makes macros of some (fortified builds), and a macro cannot be poisoned. */
+#undef alloca
+#undef sprintf
+#undef vsprintf
+#undef strtok
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets
 #pragma GCC poison atoi atol atoll atof strtok asctime ctime gmtime localtime
 #pragma GCC poison tmpnam mktemp rand srand alloca system popen
