@@ -1,0 +1,128 @@
+-- Who may do what in the database: sessions, row-level security, grants.
+
+-- Opens a tenant for the length of the transaction, or refuses. hash: hex SHA-256 of the session token;
+-- needed: a permission's name, or '*' for any valid session. The only place that sets dapur.tenant.
+create function dapur.enter(p_hash text, p_needed text, out sppg_id text, out person_id text)
+    language plpgsql security definer set search_path = dapur, pg_temp as $$
+declare
+	v_role text;
+begin
+	select s.sppg_id, s.person_id, p.role into sppg_id, person_id, v_role
+	from dapur.session s
+	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
+	    join dapur.tenant t on t.id = s.sppg_id
+	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE';
+	if not found then
+		perform dapur.refuse('who_unauthorized', 'log in first');
+	end if;
+	if p_needed <> '*' and not exists (select from dapur.role_permission r
+	    where r.role = v_role and r.permission = p_needed) then
+		perform dapur.refuse('who_forbidden', format('your role lacks the permission %s', p_needed));
+	end if;
+	perform set_config('dapur.tenant', sppg_id, true), set_config('dapur.person', person_id, true);
+end $$;
+
+-- The line of the session cache (who.h): six members joined by TAB; no row: no such session.
+create function dapur.session_line(p_hash text) returns text
+    language sql stable security definer set search_path = dapur, pg_temp as $$
+	select concat_ws(E'\t', s.sppg_id, s.person_id, p.name, p.role,
+	    floor(extract(epoch from s.expires_at))::bigint,
+	    (select string_agg(r.permission, ',' order by r.permission) from dapur.role_permission r
+	     where r.role = p.role))
+	from dapur.session s
+	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
+	    join dapur.tenant t on t.id = s.sppg_id
+	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE'
+$$;
+
+-- Counts a try and answers whether it may go on: retry_after > 0 means wait so many seconds. It counts before
+-- the password is looked at, so parallel guesses gain nothing. hash is null for an unknown or inactive account.
+create function dapur.login_try(p_email text, p_address text, p_max int, p_max_address int,
+    out retry_after int, out sppg_id text, out person_id text, out password_hash text)
+    language plpgsql security definer set search_path = dapur, pg_temp as $$
+#variable_conflict use_column
+begin
+	delete from dapur.login_try where what in (select t.what from dapur.login_try t
+	    where t.since < now() - interval '15 minutes' limit 20 for update skip locked);
+	with k (what, most) as (values ('account ' || p_email, p_max), ('address ' || p_address, p_max_address)),
+	counted as (
+		insert into dapur.login_try as t (what, since, n) select k.what, now(), 1 from k order by k.what
+		on conflict (what) do update set
+		    n = case when t.since < now() - interval '15 minutes' then 1 else t.n + 1 end,
+		    since = case when t.since < now() - interval '15 minutes' then now() else t.since end
+		returning what, since, n)
+	select max(case when c.n > k.most
+	    then ceil(extract(epoch from c.since + interval '15 minutes' - now()))::int else 0 end)
+	into retry_after
+	from counted c join k using (what);
+	select p.sppg_id, p.id, p.password_hash into sppg_id, person_id, password_hash
+	from dapur.person p join dapur.tenant t on t.id = p.sppg_id
+	where p.email = p_email and p.active and t.status = 'ACTIVE';
+end $$;
+
+-- A right password: forgives the tries, keeps a better hash when one is given, opens the session.
+-- At most 50 sessions a person: the oldest go.
+create function dapur.login_done(p_email text, p_address text, p_sppg text, p_person text, p_token_hash text,
+    p_hours int, p_user_agent text, p_new_hash text) returns void
+    language plpgsql security definer set search_path = dapur, pg_temp as $$
+begin
+	delete from dapur.login_try where what = 'account ' || p_email;
+	update dapur.login_try set n = greatest(n - 1, 0) where what = 'address ' || p_address;
+	if p_new_hash is not null then
+		update dapur.person set password_hash = p_new_hash where sppg_id = p_sppg and id = p_person;
+	end if;
+	delete from dapur.session where token_hash in (select s.token_hash from dapur.session s
+	    where s.sppg_id = p_sppg and s.person_id = p_person order by s.created_at desc offset 49);
+	insert into dapur.session (token_hash, sppg_id, person_id, expires_at, address, user_agent)
+	values (p_token_hash, p_sppg, p_person, now() + make_interval(hours => p_hours), p_address,
+	    left(p_user_agent, 200));
+end $$;
+
+-- Ends this session, or every session of its person. Returns the hashes that ended.
+create function dapur.logout(p_hash text, p_all bool) returns setof text
+    language sql security definer set search_path = dapur, pg_temp as $$
+	delete from dapur.session s using dapur.session mine
+	where mine.token_hash = p_hash and s.sppg_id = mine.sppg_id and s.person_id = mine.person_id
+	    and (p_all or s.token_hash = p_hash)
+	returning s.token_hash
+$$;
+
+-- Row-level security: a transaction without a tenant sees nothing, one with a tenant that tenant alone.
+do $$
+declare
+	t text;
+begin
+	foreach t in array array['person', 'session', 'program', 'menu', 'production', 'production_month',
+	    'quality_check', 'tenant_head', 'event'] loop
+		execute format('alter table dapur.%I enable row level security', t);
+		execute format('create policy tenant on dapur.%I to dapur_app using (sppg_id = dapur.tenant())', t);
+	end loop;
+end $$;
+
+alter table dapur.tenant enable row level security;
+create policy tenant on dapur.tenant to dapur_app using (id = dapur.tenant());
+
+-- The relay reads every tenant's log and nothing else of theirs.
+create policy relay on dapur.event to dapur_relay using (true);
+create policy relay on dapur.tenant_head to dapur_relay using (true);
+
+revoke execute on all functions in schema dapur from public;
+alter default privileges in schema dapur revoke execute on functions from public;
+
+grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamptz),
+    dapur.production_json(dapur.production, dapur.menu, dapur.program),
+    dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
+    dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
+    dapur.enter(text, text), dapur.session_line(text), dapur.login_try(text, text, int, int),
+    dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
+    to dapur_app;
+grant execute on function dapur.session_line(text) to dapur_relay;
+
+grant select, insert, update, delete on dapur.production to dapur_app;
+grant select, insert on dapur.quality_check to dapur_app;
+grant select on dapur.program, dapur.menu, dapur.tenant, dapur.tenant_head, dapur.event, dapur.tier,
+    dapur.role, dapur.role_permission, dapur.production_transition to dapur_app;
+grant select (sppg_id, id, email, name, role, active, created_at) on dapur.person to dapur_app;
+grant select on dapur.event, dapur.tenant_head, dapur.epoch to dapur_relay;
+grant delete on dapur.event to dapur_relay;
+grant update (floor) on dapur.tenant_head to dapur_relay;
