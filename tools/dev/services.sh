@@ -1,0 +1,203 @@
+# services.sh: start, stop and look after single services by pid files. Sourced by ./dev.
+#
+# Each service is a process group of its own: RUN/NAME.pid holds the pid of its first process, and
+# RUN/NAME.start when that process began, so that a recycled pid is never taken for ours.
+# shellcheck shell=bash disable=SC2034
+
+SERVICES=(postgres redis api events relay websocketd nginx)
+declare -A PROGRAM_OF=([events]=cgi-bin/events.fcgi [relay]=dapur-relay)
+declare -A STOP_SIGNAL=([postgres]=INT)
+API_WORKERS=${API_WORKERS:-8}
+
+# Is there anything to start? (Some programs of ours may not be built yet.)
+exists() { [[ -z ${PROGRAM_OF[$1]:-} || -x $BUILD/${PROGRAM_OF[$1]} ]]; }
+
+# started_at PID: its start time in ticks since boot; nothing when it is gone or a zombie.
+started_at() {
+	local stat
+	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+	# shellcheck disable=SC2086 # the words after "(name)": state is the 1st, start time the 20th
+	set -- ${stat##*) }
+	[[ $1 == Z ]] || echo "${20}"
+}
+
+running() {
+	local pid
+	[[ -f $RUN/$1.pid && -f $RUN/$1.start ]] || return 1
+	pid=$(<"$RUN/$1.pid")
+	[[ -n $pid && $(started_at "$pid") == "$(<"$RUN/$1.start")" ]]
+}
+
+# spawn NAME COMMAND...: in its own session, output to its log.
+spawn() {
+	local name=$1
+	shift
+	(
+		[[ -z ${LOCK_FD:-} ]] || exec {LOCK_FD}>&-
+		exec setsid "$@" </dev/null >>"$LOG/$name.log" 2>&1
+	) &
+	echo $! >"$RUN/$name.pid"
+	started_at $! >"$RUN/$name.start"
+	disown
+}
+
+# stop NAME: its own polite signal, then KILL for the whole group.
+stop() {
+	local name=$1 pid
+	if running "$name"; then
+		pid=$(<"$RUN/$name.pid")
+		kill -CONT -- "-$pid" 2>/dev/null || :
+		kill -"${STOP_SIGNAL[$name]:-TERM}" "$pid" 2>/dev/null || :
+		wait_until 8 not running "$name" || kill -KILL -- "-$pid" 2>/dev/null || :
+		wait_until 2 not running "$name" || warn "$name (pid $pid) does not end"
+	fi
+	rm -f "$RUN/$name.pid" "$RUN/$name.start"
+}
+
+not() { ! "$@"; }
+
+# start NAME: returns when it answers; shows its log when it does not.
+start() {
+	local name=$1
+	! running "$name" || return 0
+	exists "$name" || return 0
+	printf '\n--- start %(%F %T)T\n' -1 >>"$LOG/$name.log"
+	"start_$name"
+	wait_until 20 answers_or_gone "$name" && running "$name" && return 0
+	tail -n 15 "$LOG/$name.log" >&2
+	die "$name did not start; its log is $LOG/$name.log"
+}
+
+answers_or_gone() { ! running "$1" || "answers_$1"; }
+
+# ---- PostgreSQL: durable defaults; small; no JIT for short statements --------------
+pg_bin() {
+	local dirs
+	mapfile -t dirs < <(compgen -G '/usr/lib/postgresql/*/bin' | sort -V)
+	[[ ${#dirs[@]} -gt 0 ]] || die "no PostgreSQL server under /usr/lib/postgresql"
+	echo "${dirs[-1]}/$1"
+}
+
+start_postgres() {
+	init_postgres
+	local tries=0 pg
+	pg=$(pg_bin postgres)
+	# After a kill -9 the old backends hold the shared memory for a moment.
+	while :; do
+		spawn postgres "${PG_AS[@]}" "$pg" -D "$PGDIR/data" \
+			-c listen_addresses=127.0.0.1 -c port="$PG_PORT" \
+			-c unix_socket_directories="$RUN/pg" \
+			-c shared_buffers=128MB -c max_connections=120 -c jit=off \
+			-c log_line_prefix='%m [%p] %u ' -c log_min_messages=warning
+		wait_until 20 answers_or_gone postgres || return 0
+		running postgres && return 0
+		[[ $((++tries)) -lt 20 ]] || return 0
+		sleep 0.3
+	done
+}
+
+answers_postgres() { "$(pg_bin pg_isready)" -q -h "$RUN/pg" -p "$PG_PORT" -d postgres -t 2; }
+
+init_postgres() {
+	local words=(--auth=scram-sha-256 --username=postgres --encoding=UTF8 --locale=C.UTF-8)
+	mkdir -p "$RUN/pg"
+	chmod 755 "$RUN/pg"
+	[[ $EUID -ne 0 ]] || chown "$PG_OS_USER" "$PGDIR" "$RUN/pg"
+	[[ ! -f $PGDIR/data/PG_VERSION ]] || return 0
+	step "making the database cluster"
+	rm -rf "$PGDIR/data" "$PGDIR"/*.done
+	(umask 077 && printf '%s\n' "$PG_SUPER_PASSWORD" >"$RUN/pg/pw")
+	[[ $EUID -ne 0 ]] || chown "$PG_OS_USER" "$RUN/pg/pw"
+	logged "$LOG/postgres.log" "${PG_AS[@]}" "$(pg_bin initdb)" -D "$PGDIR/data" \
+		--pwfile="$RUN/pg/pw" "${words[@]}"
+	rm -f "$RUN/pg/pw"
+}
+
+# ---- Redis: bus and cache; it may lose everything -------------------------------------
+start_redis() {
+	(
+		umask 077
+		mkdir -p "$VAR/redis"
+		cat >"$ETC/redis.conf" <<-CONF
+			bind 127.0.0.1
+			port $REDIS_PORT
+			unixsocket $RUN/redis.sock
+			unixsocketperm 700
+			requirepass $REDIS_PASSWORD
+			dir $VAR/redis
+			save ""
+			appendonly no
+			daemonize no
+		CONF
+	)
+	spawn redis redis-server "$ETC/redis.conf"
+}
+
+answers_redis() { [[ $(redis_cli ping 2>/dev/null) == PONG ]]; }
+
+redis_cli() { REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s "$RUN/redis.sock" "$@"; }
+
+# ---- the FastCGI pools: spawn-fcgi holds the socket, multiwatch the workers ------------
+start_api() {
+	spawn api spawn-fcgi -n -s "$RUN/api.sock" -M 0660 -b 1024 -- \
+		"$(command -v multiwatch)" -f "$API_WORKERS" -r 1000 -t 1000 -- \
+		"$BUILD/cgi-bin/api.fcgi" -c "$CONF"
+}
+answers_api() { [[ -S $RUN/api.sock ]]; }
+
+start_events() {
+	spawn events spawn-fcgi -n -s "$RUN/events.sock" -M 0660 -b 1024 -- \
+		"$(command -v multiwatch)" -f 1 -r 1000 -t 1000 -- \
+		"$BUILD/cgi-bin/events.fcgi" -c "$CONF"
+}
+answers_events() { [[ -S $RUN/events.sock ]]; }
+
+start_relay() { spawn relay "$BUILD/dapur-relay" -c "$CONF"; }
+answers_relay() { running relay; }
+
+# ---- websocketd: a process of ours per connection -------------------------------------
+start_websocketd() {
+	local forks=$(($(ulimit -n) / 5)) pass=PATH,LD_LIBRARY_PATH
+	[[ $forks -lt 4000 ]] || forks=4000
+	[[ -z ${ASAN_OPTIONS:-} ]] || pass+=,ASAN_OPTIONS,UBSAN_OPTIONS
+	spawn websocketd websocketd --address=127.0.0.1 --port="$WS_PORT" --loglevel=error \
+		--maxforks="$forks" --passenv="$pass" "$BUILD/ws/dapur-stream" -c "$CONF"
+}
+answers_websocketd() { port_taken "$WS_PORT"; }
+
+# ---- nginx: the site file as people copy it, but for paths and ports -------------------
+start_nginx() {
+	local mime=/etc/nginx/mime.types
+	mkdir -p "$VAR/nginx"
+	sed -e "s|listen 80;|listen 127.0.0.1:$WEB_PORT;|" \
+		-e "s|unix:/run/dapur/|unix:$RUN/|" \
+		-e "s|127\.0\.0\.1:7851|127.0.0.1:$WS_PORT|" \
+		-e "s|/usr/local/share/dapur/www|$TOP/www|" \
+		"$TOP/nginx/dapur.conf" >"$ETC/nginx-site.conf"
+	{
+		[[ $EUID -ne 0 ]] || echo 'user root;'
+		cat <<-CONF
+			worker_processes 2;
+			daemon off;
+			pid $VAR/nginx/pid;
+			error_log stderr warn;
+			worker_rlimit_nofile $(ulimit -n);
+			events { worker_connections 8192; }
+			http {
+			    include $mime;
+			    types { text/javascript mjs; }
+			    access_log $LOG/access.log;
+			    sendfile on;
+			    tcp_nodelay on;
+			    client_body_temp_path $VAR/nginx/body;
+			    proxy_temp_path $VAR/nginx/proxy;
+			    fastcgi_temp_path $VAR/nginx/fastcgi;
+			    uwsgi_temp_path $VAR/nginx/uwsgi;
+			    scgi_temp_path $VAR/nginx/scgi;
+			    include $ETC/nginx-site.conf;
+			}
+		CONF
+	} >"$ETC/nginx.conf"
+	spawn nginx nginx -e stderr -c "$ETC/nginx.conf"
+}
+answers_nginx() { port_taken "$WEB_PORT"; }
