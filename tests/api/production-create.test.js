@@ -90,6 +90,15 @@ suite('POST /api/production', () => {
 		assert.equal(Date.parse(p.plannedEndTime), Date.parse('2026-11-22T05:00:00.250Z'));
 	});
 
+	test('productionDate as a moment is the day of the kitchen\'s own time zone', async () => {
+		const t = await makeTenant({ who: ['dapur'] });
+		const c = await t.login('dapur');
+
+		for (const [given, day] of [['2026-11-22T16:59:59Z', '2026-11-22'],
+		    ['2026-11-22T17:00:00Z', '2026-11-23'], ['2026-11-22T00:00:00+07:00', '2026-11-22']])
+			assert.equal((await create(c, t, { productionDate: given })).productionDate, day);
+	});
+
 	test('batch numbers count per tenant and day', async () => {
 		const [t, u] = [await makeTenant(), await makeTenant()];
 		const [c, d] = [await t.login('dapur'), await u.login('dapur')];
@@ -143,7 +152,7 @@ suite('POST /api/production', () => {
 	const wrong = {
 		plannedPortions: [0, -1, 100001, 1.5, '120', true, [], {}, 1e300, 2 ** 53],
 		productionDate: ['', '2026-13-01', '2026-02-30', '22-11-2026', 20261122,
-		    '2026-11-22T00:00:00Z', '+12026-11-22', '0000-00-00', 'today', 'infinity'],
+		    '2026-11-22T', '+12026-11-22', '0000-00-00', 'today', 'infinity'],
 		plannedStartTime: ['', '2026-11-22', '2026-11-22 01:00', '2026-11-22T25:00:00Z',
 		    '2026-11-22T01:00:00', 1, 'now', 'infinity', '2026-11-22T01:00:00+99:00'],
 		plannedEndTime: ['', 'later', '2026-11-22T24:61:00Z'],

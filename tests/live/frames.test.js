@@ -1,7 +1,6 @@
-/* What goes over an open stream besides events: heartbeats, pings, and what a client may send. */
+/* What goes over an open stream besides events: pings, and whatever a client may send. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { position } from '../lib/expect.js';
 import { create } from '../lib/production.js';
 import { suite } from '../lib/suite.js';
 import { open } from '../lib/stream.js';
@@ -82,14 +81,6 @@ suite('frames', () => {
 		for (let n = 0; n < 10 && !s.ended; n++)
 			s.send(Buffer.alloc(1 << 20, 0x61));
 		await alive(other);
-	});
-
-	test('heartbeat: the tenant\'s head, as often as connected says', async () => {
-		const s = await open(c);
-
-		await alive(s);
-		const beat = await s.next('heartbeat', s.connected.heartbeatMs * 3 + 15_000);
-		assert.deepEqual(position(beat.position), position(s.events.at(-1).position));
 	});
 
 	test('a client that leaves, politely or not, leaves no trace for others', async () => {

@@ -1,11 +1,15 @@
 /* dapur-stream alone, started as websocketd starts it. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { createInterface } from 'node:readline';
 import { env, origin } from '../lib/env.js';
+import { position } from '../lib/expect.js';
 import { create } from '../lib/production.js';
 import { run, start } from '../lib/proc.js';
-import { suite } from '../lib/suite.js';
+import { atEnd, suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
 import { within } from '../lib/wait.js';
 
@@ -28,14 +32,28 @@ function environment(changes = {})
 	return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-function stream(changes)
+function stream(changes, conf = env.DAPUR_CONF)
 {
-	const child = start(program, ['-c', env.DAPUR_CONF], environment(changes));
+	const child = start(program, ['-c', conf], environment(changes));
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 
 	child.stderr.resume();
 	child.line = async () => (await within(15_000, 'line', lines.next())).value;
 	return child;
+}
+
+/* The stack's settings with some of them changed, in a file of its own. */
+function settings(changes)
+{
+	const folder = mkdtempSync(join(tmpdir(), 'dapur-test-'));
+	const file = join(folder, 'dapur.conf');
+	const kept = readFileSync(env.DAPUR_CONF, 'utf8').split('\n')
+		.filter((line) => !(line.split('=')[0].trim() in changes));
+
+	writeFileSync(file, [...kept, ...Object.entries(changes)
+		.map(([key, value]) => `${key} = ${value}`), ''].join('\n'), { mode: 0o600 });
+	atEnd(() => rmSync(folder, { recursive: true }));
+	return file;
 }
 
 suite('dapur-stream', () => {
@@ -53,6 +71,48 @@ suite('dapur-stream', () => {
 		assert.equal(JSON.parse(await child.line()).type, 'connected');
 		const p = await create(c, t);
 		assert.equal(JSON.parse(await child.line()).productionId, p.id);
+	});
+
+	test('heartbeats carry the tenant\'s head, as often as connected says', async () => {
+		const child = stream(cookie, settings({ heartbeat_ms: 200 }));
+		const hello = JSON.parse(await child.line());
+		const beat = async () => {
+			const frame = JSON.parse(await child.line());
+			assert.equal(frame.type, 'heartbeat', JSON.stringify(frame));
+			return frame;
+		};
+
+		assert.equal(hello.heartbeatMs, 200);
+		assert.deepEqual(position((await beat()).position), position(hello.head));
+		await beat();
+		const r = await c.post('/api/production', t.input());
+		let frame = JSON.parse(await child.line());
+		while (frame.type === 'heartbeat')
+			frame = JSON.parse(await child.line());
+		assert.equal(frame.position, r.body.position);
+		assert.equal((await beat()).position, r.body.position);
+	});
+
+	test('a line longer than feed_line_max does not grow the program', async () => {
+		const child = stream(cookie, settings({ feed_line_max: 1024, heartbeat_ms: 200 }));
+
+		await child.line();
+		for (let n = 0; n < 64; n++)
+			child.stdin.write('x'.repeat(1 << 18));
+		child.stdin.write('\nPING\n');
+		for (;;) {
+			const line = await child.line();
+			if (line === undefined || line === 'PONG' || JSON.parse(line).type === 'disconnect')
+				break;
+			assert.ok(line.length < 1024);
+			if (child.exitCode !== null)
+				break;
+		}
+		if (child.exitCode === null) {
+			const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+			const peak = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0);
+			assert.ok(peak < 64 * 1024, `peak memory ${peak} KiB`);
+		}
 	});
 
 	for (const [what, end] of [['end of input', (child) => child.stdin.end()],
