@@ -192,7 +192,8 @@ give_up(struct ask *a, bool stuck)
 	size_t n = 0;
 
 	let_go(a, stuck);
-	a->pause_until_ms = a->now_ms + PAUSE_MS;
+	if (a->now_ms >= a->pause_until_ms)
+		a->pause_until_ms = a->now_ms + PAUSE_MS;
 	for (const struct question *q = a->first; q; q = q->next)
 		n++;
 	while (n-- > 0)
