@@ -48,8 +48,12 @@ async function begin()
 {
 	for (let tries = 0; !who; tries++) {
 		try {
-			enter((await api.session.get()).data);
+			const { data } = await api.session.get();
+			if (!who)
+				enter(data);
 		} catch (fault) {
+			if (who)
+				return;         /* logged in by hand meanwhile */
 			if (fault.code === 'UNAUTHORIZED') {
 				leave('');
 				return;
@@ -62,18 +66,31 @@ async function begin()
 
 function enter(session)
 {
+	introduce(session);
+	names = new Map();
+	forms.forget();
+	show(today());
+	learnNames();
+	turnTo(boardPage);
+	part('[data-kitchen]').focus();
+}
+
+/** Who is here now, and what the role may do. */
+function introduce(session)
+{
 	who = session;
 	setZone(who.sppg.timezone);
 	part('[data-kitchen]').textContent = who.sppg.name;
 	part('[data-who]').textContent = `${who.user.name} · ${roleText(who.user.role)}`;
 	part('[data-act=plan]').hidden = !may('PRODUCTION_MANAGE');
 	document.title = `${who.sppg.name} · Dapur`;
-	names = new Map();
-	forms.forget();
-	show(today());
-	learnNames();
-	logInPage.hidden = true;
-	boardPage.hidden = false;
+	board.know(may, nameOf);
+}
+
+function turnTo(page)
+{
+	for (const each of document.querySelectorAll('[data-page]'))
+		each.hidden = each !== page;
 }
 
 /** To the log-in page, saying why. */
@@ -89,8 +106,7 @@ function leave(why)
 	document.title = 'Dapur';
 	notice.textContent = why;
 	notice.hidden = !why;
-	boardPage.hidden = true;
-	logInPage.hidden = false;
+	turnTo(logInPage);
 }
 
 /** A fault that ends the session is not the form's to show. */
@@ -158,6 +174,8 @@ function apply(event)
 	if (event.topic !== 'production') {
 		forms.forget();
 		learnNames();
+		if (event.staffId === who.user.id)      /* my name or role changed */
+			api.session.get().then(({ data }) => introduce(data)).catch(elsewhere);
 		return;
 	}
 	const production = event.production ?? event.data;
@@ -195,10 +213,10 @@ function linkChanged({ state, failures })
 	if (state === 'live')
 		sureAt = null;
 	else if (part('[data-link]').dataset.state === 'live')
-		sureAt = Date.now();
+		sureAt = feed.heardAt;
 	drawLink();
 	/* a socket that never opens may be a session that ended */
-	if (state === 'waiting' && failures % 3 === 0)
+	if (state === 'waiting' && failures > 0 && failures % 3 === 0)
 		api.session.get().catch(elsewhere);
 }
 

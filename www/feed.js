@@ -51,6 +51,7 @@ export class Feed {
 	#hole = null;            /* our position when an event was missing after it */
 	#heartbeatMs;
 	#liveSince = null;
+	#heardAt = null;
 	#failures = 0;
 	#state = { state: 'off', failures: 0, retryAt: null };
 
@@ -64,6 +65,12 @@ export class Feed {
 	get position()
 	{
 		return this.#position;
+	}
+
+	/** When the last frame came (epoch ms): until then nothing is missing. */
+	get heardAt()
+	{
+		return this.#heardAt;
 	}
 
 	/** {state, failures, retryAt}; retryAt is epoch ms while waiting. */
@@ -156,6 +163,7 @@ export class Feed {
 	{
 		let frame;
 
+		this.#heardAt = Date.now();
 		this.#watch();
 		if (text === 'PING') {
 			this.#socket.send('PONG');

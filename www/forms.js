@@ -89,12 +89,12 @@ function values(form)
 	const out = {};
 
 	for (const input of form.elements) {
-		if (!input.name || input.value === '' || input.closest('[hidden]') ||
+		const text = input.type === 'password' ? input.value : input.value.trim();
+		if (!input.name || text === '' || input.closest('[hidden]') ||
 		    (input.type === 'radio' && !input.checked))
 			continue;
 		out[input.name] = input.type === 'number' ? input.valueAsNumber
-			: input.type === 'datetime-local' ? instant(input.value)
-			: input.type === 'password' ? input.value : input.value.trim();
+			: input.type === 'datetime-local' ? instant(text) : text;
 	}
 	return out;
 }
