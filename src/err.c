@@ -32,6 +32,20 @@ err_reset(struct err *e)
 	e->n_fields = 0;
 }
 
+/* A sentence that was cut must not end inside a UTF-8 sequence. */
+static void
+trim_utf8(char *s, size_t cap)
+{
+	size_t len = strlen(s), i = len;
+
+	if (len + 1 < cap)
+		return;
+	while (i && ((unsigned char)s[i - 1] & 0xc0) == 0x80)
+		i--;
+	if (i && ((unsigned char)s[i - 1] & 0x80))
+		s[i - 1] = '\0';
+}
+
 int
 fail(struct err *e, enum err_code code, const char *fmt, ...)
 {
@@ -45,6 +59,7 @@ fail(struct err *e, enum err_code code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
+	trim_utf8(e->text, sizeof(e->text));
 	return -1;
 }
 
@@ -77,5 +92,7 @@ fail_field(struct err *e, const char *path, const char *code, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(f->message, sizeof(f->message), fmt, ap);
 	va_end(ap);
+	trim_utf8(f->path, sizeof(f->path));
+	trim_utf8(f->message, sizeof(f->message));
 	return -1;
 }

@@ -20,6 +20,17 @@ log_open(const char *prog, enum log_level least)
 	least_level = least;
 }
 
+static const char *const names[] = {"debug", "info", "warn", "error"};
+
+enum log_level
+log_level(const char *name)
+{
+	for (enum log_level l = LOG_DEBUG; l <= LOG_ERROR; l++)
+		if (strcmp(names[l], name) == 0)
+			return l;
+	return LOG_INFO;
+}
+
 const char *
 log_num(long long n)
 {
@@ -83,7 +94,6 @@ add_value(struct line *l, const char *s)
 void
 log_event(enum log_level level, const char *event, ...)
 {
-	static const char *const names[] = {"debug", "info", "warn", "error"};
 	struct line l = {.len = 0};
 	const char *key;
 	ssize_t ignored;

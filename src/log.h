@@ -16,6 +16,9 @@ enum log_level {
 	LOG_ERROR,
 };
 
+/* The level of a name in the settings; LOG_INFO for any other. */
+enum log_level log_level(const char *name);
+
 void log_open(const char *prog, enum log_level least);
 
 /* One line: pairs of key and value strings, ended by NULL. A NULL value leaves its pair out. */

@@ -1,5 +1,11 @@
 -- The event log: written by triggers in the transaction that changes the row, whoever writes it.
 
+-- The day that a date or a date-time names in the kitchen's own time zone.
+create function dapur.day_of(t text) returns date
+    language sql stable
+    return case when length(t) <= 10 then t::date
+	else (t::timestamptz at time zone (select timezone from dapur.tenant where id = dapur.tenant()))::date end;
+
 -- How a row looks to the outside. One function per kind; SQL inlines them, so a list costs no call.
 
 create function dapur.production_json(p dapur.production, m dapur.menu, g dapur.program) returns json
@@ -174,6 +180,7 @@ begin
 	new.estimated_cost := coalesce(new.estimated_cost, r.cost_per_serving * new.planned_portions);
 	declare
 		c record;
+		v_counted bool := false;
 	begin
 		c := dapur.production_count(new.sppg_id, new.production_date, 1,
 		    case when new.batch_number is null then 1 else 0 end);
@@ -181,8 +188,16 @@ begin
 			perform dapur.refuse('tier_limit', format('the kitchen''s tier allows %s productions a month',
 			    r.productions_per_month));
 		end if;
-		new.batch_number := coalesce(new.batch_number, concat('BATCH-',
-		    to_char(new.production_date, 'YYYYMMDD'), '-', lpad(c.batch::text, 4, '0')));
+		-- A number that somebody gave by hand is stepped over.
+		while new.batch_number is null or (v_counted and exists (select from dapur.production p
+		    where p.sppg_id = new.sppg_id and p.batch_number = new.batch_number)) loop
+			if v_counted then
+				c := dapur.production_count(new.sppg_id, new.production_date, 0, 1);
+			end if;
+			v_counted := true;
+			new.batch_number := concat('BATCH-', to_char(new.production_date, 'YYYYMMDD'), '-',
+			    lpad(c.batch::text, greatest(4, length(c.batch::text)), '0'));
+		end loop;
 	end;
 	return new;
 end $$;
@@ -284,6 +299,22 @@ begin
 	new.version := old.version + 1;
 	new.updated_at := clock_timestamp();
 	return new;
+end $$;
+
+-- Locks one production for a writer that read its version v.
+create function dapur.production_expect(p_id text, v int) returns void
+    language plpgsql as $$
+declare
+	v_version int;
+begin
+	select p.version into v_version from dapur.production p
+	where p.sppg_id = dapur.tenant() and p.id = p_id for no key update;
+	if not found then
+		perform dapur.refuse('production_missing', 'there is no such production');
+	end if;
+	if v_version <> v then
+		perform dapur.refuse('production_version', 'somebody changed this production meanwhile');
+	end if;
 end $$;
 
 create trigger production_before_update before update on dapur.production

@@ -35,6 +35,22 @@ create function dapur.session_line(p_hash text) returns text
 	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE'
 $$;
 
+-- Who a session is, as POST and GET /api/session answer it.
+create function dapur.session_json(p_hash text) returns json
+    language sql stable security definer set search_path = dapur, pg_temp as $$
+	select json_build_object(
+	    'user', json_build_object('id', p.id, 'name', p.name, 'email', p.email, 'role', p.role,
+		'sppgId', p.sppg_id),
+	    'sppg', json_build_object('id', t.id, 'name', t.name, 'tier', t.tier, 'timezone', t.timezone),
+	    'permissions', (select coalesce(json_agg(r.permission order by r.permission), '[]')
+		from dapur.role_permission r where r.role = p.role),
+	    'expires', dapur.iso(s.expires_at))
+	from dapur.session s
+	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
+	    join dapur.tenant t on t.id = s.sppg_id
+	where s.token_hash = p_hash
+$$;
+
 -- Counts a try and answers whether it may go on: retry_after > 0 means wait so many seconds. It counts before
 -- the password is looked at, so parallel guesses gain nothing. hash is null for an unknown or inactive account.
 create function dapur.login_try(p_email text, p_address text, p_max int, p_max_address int,
@@ -110,10 +126,11 @@ revoke execute on all functions in schema dapur from public;
 alter default privileges in schema dapur revoke execute on functions from public;
 
 grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamptz),
+    dapur.day_of(text), dapur.production_expect(text, int),
     dapur.production_json(dapur.production, dapur.menu, dapur.program),
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
-    dapur.enter(text, text), dapur.session_line(text), dapur.login_try(text, text, int, int),
+    dapur.enter(text, text), dapur.session_line(text), dapur.session_json(text), dapur.login_try(text, text, int, int),
     dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
     to dapur_app;
 grant execute on function dapur.session_line(text) to dapur_relay;
@@ -121,7 +138,7 @@ grant execute on function dapur.session_line(text) to dapur_relay;
 grant select, insert, update, delete on dapur.production to dapur_app;
 grant select, insert on dapur.quality_check to dapur_app;
 grant select on dapur.program, dapur.menu, dapur.tenant, dapur.tenant_head, dapur.event, dapur.tier,
-    dapur.role, dapur.role_permission, dapur.production_transition to dapur_app;
+    dapur.role, dapur.role_permission, dapur.production_transition, dapur.epoch to dapur_app;
 grant select (sppg_id, id, email, name, role, active, created_at) on dapur.person to dapur_app;
 grant select on dapur.event, dapur.tenant_head, dapur.epoch to dapur_relay;
 grant delete on dapur.event to dapur_relay;

@@ -1,0 +1,22 @@
+/*
+ * app.h: app_serve(): the only place that decides who may do what, where a transaction begins and ends, and
+ * what is published (HOUSE section 4).
+ */
+#ifndef DAPUR_APP_H
+#define DAPUR_APP_H
+
+#include "bus.h"
+#include "conf.h"
+#include "db.h"
+#include "http.h"
+
+struct app;
+
+/* Connects to nothing yet. conf must outlive it. */
+struct app *app_open(const struct conf *conf);
+void app_close(struct app *app);
+
+/* Serves one request whole: reply, log line, publication. r->arena is reset by the caller. */
+void app_serve(struct app *app, struct http_request *r);
+
+#endif

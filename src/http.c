@@ -1,0 +1,293 @@
+#include "http.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "text.h"
+
+#include "banned.h"
+
+extern char **environ;
+
+/* A body that is too large is still read so far: a front that is not heard out reports a broken pipe. */
+#define DRAIN_MAX (8u << 20)
+
+struct http_server {
+	bool cgi;
+	bool served; /* CGI: the one request was taken */
+	FCGX_Request fcgi;
+};
+
+static volatile sig_atomic_t stopping;
+
+static enum http_method
+method_of(const char *name)
+{
+	enum http_method m;
+
+	for (m = HTTP_GET; m < HTTP_OTHER; m++)
+		if (name && strcmp(http_method_name(m), name) == 0)
+			break;
+	return m;
+}
+
+struct http_server *
+http_open(void)
+{
+	struct http_server *s = xcalloc(1, sizeof(*s));
+
+	FCGX_Init();
+	s->cgi = FCGX_IsCGI();
+	if (!s->cgi)
+		FCGX_InitRequest(&s->fcgi, 0, FCGI_FAIL_ACCEPT_ON_INTR);
+	return s;
+}
+
+void
+http_close(struct http_server *s)
+{
+	if (!s)
+		return;
+	if (!s->cgi)
+		FCGX_Free(&s->fcgi, 1);
+	free(s);
+}
+
+bool
+http_is_cgi(const struct http_server *s)
+{
+	return s->cgi;
+}
+
+void
+http_stop(void)
+{
+	stopping = 1;
+	FCGX_ShutdownPending();
+}
+
+const char *
+http_header(const struct http_request *r, const char *name)
+{
+	const char *value = FCGX_GetParam(name, r->server->cgi ? environ : r->server->fcgi.envp);
+
+	return value && strlen(value) <= HTTP_HEADER_MAX ? value : NULL;
+}
+
+static bool
+is_local(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || !address[0] ||
+	    strncmp(address, "unix", 4) == 0;
+}
+
+/* Only the last element was written by the proxy next to us; all before it is the client's word. */
+static const char *
+client_address(const struct http_request *r, bool trusted_proxy)
+{
+	const char *peer = http_header(r, "REMOTE_ADDR");
+	const char *forwarded = http_header(r, "HTTP_X_FORWARDED_FOR");
+	const char *last;
+
+	if (!peer)
+		peer = "";
+	if (!trusted_proxy || !forwarded || !is_local(peer))
+		return peer;
+	last = strrchr(forwarded, ',');
+	last = last ? last + 1 : forwarded;
+	last += strspn(last, " ");
+	return last[0] && strspn(last, "0123456789abcdefABCDEF.:") == strlen(last) ? last : peer;
+}
+
+static const char *
+request_id(const struct http_request *r)
+{
+	static unsigned count;
+	const char *id = http_header(r, "REQUEST_ID");
+
+	if (!id)
+		id = http_header(r, "UNIQUE_ID");
+	if (id && id[0] && strlen(id) <= 64 &&
+	    strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_@") == strlen(id))
+		return id;
+	return arena_printf(r->arena, "%lx-%x", (long)getpid(), count++);
+}
+
+static void
+fill(struct http_request *r, bool trusted_proxy)
+{
+	const char *https = http_header(r, "HTTPS");
+	const char *proto = http_header(r, "HTTP_X_FORWARDED_PROTO");
+	const char *host = http_header(r, "HTTP_HOST");
+	const char *question;
+
+	r->method = method_of(http_header(r, "REQUEST_METHOD"));
+	r->uri = http_header(r, "REQUEST_URI");
+	if (!r->uri)
+		r->uri = "";
+	question = strchr(r->uri, '?');
+	r->query = question ? question + 1 : "";
+	r->address = client_address(r, trusted_proxy);
+	r->request_id = request_id(r);
+	r->https = (https && strcasecmp(https, "on") == 0) ||
+	    (trusted_proxy && proto && strcmp(proto, "https") == 0);
+	r->host = host ? host : "";
+}
+
+bool
+http_accept(struct http_server *s, struct http_request *ret, struct arena *a, bool trusted_proxy)
+{
+	if (stopping || (s->cgi && s->served))
+		return false;
+	if (!s->cgi && FCGX_Accept_r(&s->fcgi) < 0)
+		return false;
+	s->served = true;
+	*ret = (struct http_request){.server = s, .arena = a, .body = ""};
+	fill(ret, trusted_proxy);
+	return true;
+}
+
+static size_t
+read_some(struct http_server *s, char *p, size_t len)
+{
+	int n;
+
+	if (s->cgi)
+		return fread(p, 1, len, stdin);
+	n = FCGX_GetStr(p, (int)len, s->fcgi.in);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void
+drain(struct http_server *s)
+{
+	char scrap[4096];
+	size_t total = 0, n;
+
+	while (total < DRAIN_MAX && (n = read_some(s, scrap, sizeof(scrap))) > 0)
+		total += n;
+}
+
+int
+http_read_body(struct http_request *r, size_t max, struct err *e)
+{
+	const char *announced = http_header(r, "CONTENT_LENGTH");
+	const char *chunked = http_header(r, "HTTP_TRANSFER_ENCODING");
+	size_t cap = max, len = 0, n;
+	char *body;
+
+	if (announced && announced[0]) {
+		char *end;
+		unsigned long long want = strtoull(announced, &end, 10);
+
+		if (*end || announced[0] == '-')
+			return fail(e, E_BAD_JSON, "the Content-Length is not a number");
+		if (want > max) {
+			drain(r->server);
+			return fail(e, E_TOO_LARGE, "the body is larger than %zu bytes", max);
+		}
+		cap = (size_t)want;
+	} else if (!chunked) {
+		return 0; /* mod_cgid gives a chunked body without a length; anything else has none */
+	}
+	body = arena_alloc(r->arena, cap + 2); /* one byte more than allowed, and the NUL */
+	while (len <= cap && (n = read_some(r->server, body + len, cap + 1 - len)) > 0)
+		len += n;
+	if (len > cap) {
+		drain(r->server);
+		return fail(e, E_TOO_LARGE, "the body is larger than %zu bytes", max);
+	}
+	if (announced && announced[0] && len < cap)
+		return fail(e, E_BAD_JSON, "the body ended early");
+	body[len] = '\0';
+	r->body = body;
+	r->body_len = len;
+	return 0;
+}
+
+/* --- paths --- */
+
+int
+http_split_path(const char *uri, const char *base, struct arena *a, struct http_path *ret, struct err *e)
+{
+	size_t base_len = strlen(base), len = strcspn(uri, "?#");
+	const char *p = uri + base_len, *end = uri + len;
+	struct http_path path = {.n = 0};
+
+	if (len < base_len || strncmp(uri, base, base_len) != 0 || (p < end && *p != '/'))
+		return fail(e, E_NOT_FOUND, "there is nothing at this path");
+	while (p < end) {
+		const char *slash = memchr(p + 1, '/', (size_t)(end - p - 1));
+		size_t n = (size_t)((slash ? slash : end) - p - 1);
+		char *segment = text_decode(a, p + 1, n, false);
+
+		if (path.n == HTTP_SEGMENTS_MAX || !segment || !segment[0] || strcmp(segment, ".") == 0 ||
+		    strcmp(segment, "..") == 0 || !text_utf8_valid(segment, strlen(segment)))
+			return fail(e, E_NOT_FOUND, "there is nothing at this path");
+		path.segments[path.n++] = segment;
+		p += n + 1;
+	}
+	*ret = path;
+	return 0;
+}
+
+/* --- reply --- */
+
+static const char *
+reason_of(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {{200, "OK"}, {201, "Created"}, {304, "Not Modified"}, {400, "Bad Request"},
+	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+	    {409, "Conflict"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
+	    {422, "Unprocessable Content"}, {429, "Too Many Requests"}, {500, "Internal Server Error"},
+	    {503, "Service Unavailable"}};
+
+	for (size_t i = 0; i < N_ELEMENTS(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Status";
+}
+
+static void
+put(struct http_server *s, const char *p, size_t len)
+{
+	if (s->cgi)
+		fwrite(p, 1, len, stdout);
+	else
+		FCGX_PutStr(p, (int)len, s->fcgi.out);
+}
+
+void
+http_reply(struct http_request *r, int status, const struct buf *headers, const char *body, size_t len)
+{
+	char line[128];
+	int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reason_of(status));
+
+	put(r->server, line, (size_t)n);
+	put(r->server, headers->bytes, headers->len);
+	if (status != 304) {
+		n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", len);
+		put(r->server, line, (size_t)n);
+	}
+	put(r->server, "\r\n", 2);
+	if (r->method != HTTP_HEAD && status != 304)
+		put(r->server, body, len);
+}
+
+void
+http_finish(struct http_request *r)
+{
+	if (r->server->cgi)
+		fflush(stdout);
+	else
+		FCGX_Finish_r(&r->server->fcgi);
+}
