@@ -1,7 +1,7 @@
 -- Two demo kitchens: people, a program with ten menus, and a few days of productions. Run by psql as the
 -- owner; running it again changes nothing. Every password is dapur-demo.
 \set ON_ERROR_STOP on
-\set password '''$argon2id$PLACEHOLDER'''
+\set password '''$argon2id$v=19$m=19456,t=2,p=1$muQWg0I3IRY10yFNQX5Wtw$aiNmWycJyYUFeHeeUIWaez7nAty0ZhceM6hZZZxU6eU'''
 
 begin;
 
