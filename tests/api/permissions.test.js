@@ -35,7 +35,8 @@ async function routes()
 
 	assert.equal(code, 0, stderr);
 	return stdout.trim().split('\n').map((line) => {
-		const [method, path, permission] = line.split('\t');
+		const [method, short, permission] = line.split('\t');
+		const path = short.startsWith('/api') ? short : `/api${short}`;
 		const word = permission.toUpperCase();
 		return {
 			method, name: `${method} ${path}`, path,

@@ -1,0 +1,165 @@
+/* The dapur program: migrations are run once and never edited; its statements fit; who is who. */
+import assert from 'node:assert/strict';
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { Client } from '../lib/client.js';
+import { connect, owner } from '../lib/db.js';
+import { env } from '../lib/env.js';
+import { done, refused } from '../lib/expect.js';
+import { run } from '../lib/proc.js';
+import { atEnd, suite } from '../lib/suite.js';
+import { makeTenant } from '../lib/tenant.js';
+
+const shipped = join(dirname(fileURLToPath(import.meta.url)), '../../sql/migrations');
+const dapur = (...args) => run('dapur', ['-c', env.DAPUR_CONF, ...args]);
+const works = async (...args) => {
+	const r = await dapur(...args);
+	assert.equal(r.code, 0, `dapur ${args.join(' ')}: ${r.stderr}`);
+	return r.stdout;
+};
+
+function copy()
+{
+	const dir = mkdtempSync(join(tmpdir(), 'dapur-migrations-'));
+
+	cpSync(shipped, dir, { recursive: true });
+	atEnd(() => rmSync(dir, { recursive: true }));
+	return { dir, names: readdirSync(dir).filter((name) => name.endsWith('.sql')).sort() };
+}
+
+async function applied()
+{
+	const { rows } = await owner(`SELECT c.relname FROM pg_class c WHERE c.relkind = 'r'
+	    AND c.relnamespace = 'dapur'::regnamespace AND c.relname LIKE '%migration%'`);
+
+	assert.equal(rows.length, 1, 'the table of migrations');
+	return (await owner(`SELECT m::text AS m FROM dapur.${rows[0].relname} m ORDER BY 1`)).rows;
+}
+
+suite('dapur', () => {
+	test('migrate again does nothing', async () => {
+		const before = await applied();
+		const { names } = copy();
+
+		assert.equal(before.length, names.length);
+		assert.equal(await works('migrate', `--dir=${shipped}`), '');
+		assert.deepEqual(await applied(), before);
+	});
+
+	test('an edited migration is refused by name', async () => {
+		const { dir, names } = copy();
+		const before = await applied();
+
+		appendFileSync(join(dir, names[0]), '\n-- a word more\n');
+		const r = await dapur('migrate', `--dir=${dir}`);
+		assert.notEqual(r.code, 0);
+		assert.ok(r.stderr.includes(names[0]), r.stderr);
+		assert.deepEqual(await applied(), before);
+	});
+
+	test('a migration that fails half way leaves nothing', async () => {
+		const { dir } = copy();
+		const before = await applied();
+
+		writeFileSync(join(dir, '9999_broken.sql'),
+		    'create table dapur.half_way (x int);\nselect 1 / 0;\n');
+		const r = await dapur('migrate', `--dir=${dir}`);
+		assert.notEqual(r.code, 0);
+		assert.ok(r.stderr.includes('9999_broken.sql'), r.stderr);
+		assert.deepEqual(await applied(), before);
+		const { rows } = await owner("SELECT to_regclass('dapur.half_way') AS t");
+		assert.equal(rows[0].t, null);
+	});
+
+	test('two at once do not disturb each other', async () => {
+		const before = await applied();
+		const all = await Promise.all(Array.from({ length: 4 },
+		    () => dapur('migrate', `--dir=${shipped}`)));
+
+		for (const r of all)
+			assert.equal(r.code, 0, r.stderr);
+		assert.deepEqual(await applied(), before);
+	});
+
+	test('a folder without migrations is an error, not success', async () => {
+		const dir = mkdtempSync(join(tmpdir(), 'dapur-migrations-'));
+
+		atEnd(() => rmSync(dir, { recursive: true }));
+		assert.notEqual((await dapur('migrate', `--dir=${dir}`)).code, 0);
+		assert.notEqual((await dapur('migrate', '--dir=/nonexistent')).code, 0);
+	});
+
+	test('every statement of the programs fits the schema', async () => {
+		await works('check-queries');
+	});
+
+	test('settings prints each setting; secrets are not among the words', async () => {
+		const text = await works('settings');
+
+		for (const name of ['database', 'redis', 'public_url', 'heartbeat_ms', 'body_max'])
+			assert.match(text, new RegExp(`^${name}\\b`, 'm'));
+		const app = new URL(env.APP_DATABASE_URL);
+		assert.ok(!text.includes(app.password));
+	});
+
+	test('usage: 0 for help, 100 for nonsense', async () => {
+		assert.equal((await dapur('-h')).code, 0);
+		for (const args of [[], ['nonsense'], ['tenant'], ['user', 'add'], ['routes', 'x'], ['--nonsense']])
+			assert.equal((await dapur(...args)).code, 100, args.join(' '));
+	});
+
+	test('an unknown key or a bad value in the settings: refuses to start', async () => {
+		const dir = mkdtempSync(join(tmpdir(), 'dapur-conf-'));
+		const file = join(dir, 'dapur.conf');
+
+		atEnd(() => rmSync(dir, { recursive: true }));
+		for (const line of ['databse = x', 'body_max = many', 'body_max = 1', 'heartbeat_ms = -5',
+		    'public_url = nonsense', 'no equals sign', 'redis =']) {
+			cpSync(env.DAPUR_CONF, file);
+			appendFileSync(file, `\n${line}\n`);
+			const r = await run('dapur', ['-c', file, 'check-queries']);
+			assert.notEqual(r.code, 0, line);
+			assert.ok(!r.stderr.includes(new URL(env.APP_DATABASE_URL).password), line);
+		}
+	});
+
+	test('user disable, enable, role; tenant suspend, resume; session end', async () => {
+		const t = await makeTenant({ who: ['kepala', 'dapur'] });
+		const { email } = t.people.dapur;
+		const fresh = async () => {
+			const c = new Client();
+			await c.login(email);
+			return c;
+		};
+		let c = await fresh();
+
+		await works('user', 'role', email, 'SPPG_VIEWER');
+		refused(await c.post('/api/production', t.input()), 403, 'FORBIDDEN');
+		await works('user', 'disable', email);
+		refused(await c.get('/api/session'), 401, 'UNAUTHORIZED');
+		await works('user', 'enable', email);
+		c = await fresh();
+		await works('session', 'end', email);
+		refused(await c.get('/api/session'), 401, 'UNAUTHORIZED');
+		c = await fresh();
+		await works('tenant', 'suspend', t.id);
+		refused(await c.get('/api/session'), 401, 'UNAUTHORIZED');
+		await works('tenant', 'resume', t.id);
+		done(await (await fresh()).get('/api/session'));
+	});
+
+	test('the relay\'s role reads the log of all and nothing else', async () => {
+		if (!process.env.RELAY_DATABASE_URL)
+			return;
+		const relay = await connect(process.env.RELAY_DATABASE_URL);
+
+		await relay.query('SELECT count(*) FROM dapur.event');
+		for (const table of ['person', 'session', 'production', 'menu'])
+			await assert.rejects(relay.query(`SELECT * FROM dapur.${table} LIMIT 1`),
+			    /permission denied/, table);
+		await assert.rejects(relay.query("UPDATE dapur.event SET line = '{}'"), /permission denied/);
+	});
+});
