@@ -5,6 +5,11 @@
 
 #include "banned.h"
 
+const char *const bus_topics[] = {"production", "menu", "program", "staff", NULL};
+
+_Static_assert(N_ELEMENTS(bus_topics) == BUS_TOPICS + 1,
+    "bus_topics and BUS_TOPICS differ");
+
 /* Puts id where the pattern has its one %s. */
 struct bus_text
 bus_key(char buffer[BUS_KEY_CAP], const char *pattern, const char *id)

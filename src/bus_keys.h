@@ -22,6 +22,10 @@
 
 #define BUS_REVOKED "-" /* ask PostgreSQL; do not cache */
 
+/* Every topic that has a channel; ended by NULL. */
+extern const char *const bus_topics[];
+enum { BUS_TOPICS = 4 };
+
 struct bus_text bus_key(char buffer[BUS_KEY_CAP], const char *pattern, const char *id);
 
 #endif

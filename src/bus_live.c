@@ -1,6 +1,7 @@
 #include "bus_live.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,9 +47,6 @@ struct bus_live {
 	int64_t cmd_ms; /* last answer to a command, or the first question */
 	unsigned seed;
 };
-
-static const struct bus_text topics[] = {BUS_TEXT("production"), BUS_TEXT("menu"),
-    BUS_TEXT("program"), BUS_TEXT("staff")};
 
 static void on_push(void *arg, const struct bus_value *v);
 
@@ -245,6 +243,8 @@ split_channel(struct bus_message *m, const char *channel, size_t len)
 		at = memmem(channel, len, updates.s, updates.len);
 		if (!at)
 			return false;
+		m->topic = channel;
+		m->topic_len = (size_t)(at - channel);
 		m->sppg_id = at + updates.len;
 	}
 	m->sppg_len = (size_t)(channel + len - m->sppg_id);
@@ -283,18 +283,15 @@ on_push(void *arg, const struct bus_value *v)
 static void
 tell_channels(struct bus_live *l, struct bus_text verb, const char *sppg_id)
 {
-	char names[N_ELEMENTS(topics) + 1][BUS_KEY_CAP];
-	struct bus_text argv[N_ELEMENTS(topics) + 2] = {verb};
-	char pattern[64];
+	char names[BUS_TOPICS + 1][BUS_KEY_CAP], pattern[64];
+	struct bus_text argv[BUS_TOPICS + 2] = {verb};
 
-	for (size_t i = 0; i < N_ELEMENTS(topics); i++) {
-		memcpy(pattern, topics[i].s, topics[i].len);
-		memcpy(pattern + topics[i].len, BUS_UPDATES "%s",
-		    sizeof(BUS_UPDATES "%s"));
+	for (size_t i = 0; i < BUS_TOPICS; i++) {
+		snprintf(pattern, sizeof(pattern), "%s" BUS_UPDATES "%%s", bus_topics[i]);
 		argv[i + 1] = bus_key(names[i], pattern, sppg_id);
 	}
-	argv[N_ELEMENTS(topics) + 1] =
-	    bus_key(names[N_ELEMENTS(topics)], BUS_REVOKE_CHANNEL "%s", sppg_id);
+	argv[BUS_TOPICS + 1] =
+	    bus_key(names[BUS_TOPICS], BUS_REVOKE_CHANNEL "%s", sppg_id);
 	bus_link_send_push(l->sub, argv, N_ELEMENTS(argv));
 }
 

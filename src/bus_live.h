@@ -16,6 +16,8 @@
 struct bus_message {
 	const char *sppg_id; /* not NUL-terminated */
 	size_t sppg_len;
+	const char *topic; /* not NUL-terminated; of a line */
+	size_t topic_len;
 	bool revoke; /* text: session hashes joined by spaces; else a line of the feed */
 	const char *text;
 	size_t len;

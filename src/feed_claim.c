@@ -1,0 +1,130 @@
+/* Who asks for a feed, by what the web server tells of the request; and what the settings say of feeds. */
+#include "feed.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "banned.h"
+
+#define ASK_MORE_MS 3000   /* the helper has to start and connect, too */
+#define ASK_LINGER_MS 3000 /* life of an idle helper */
+
+static int
+hex(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* Percent and plus decoding; no control characters. */
+static bool
+decode(const char *s, size_t len, char *ret, size_t cap)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int c = (unsigned char)s[i];
+
+		if (c == '%') {
+			if (i + 2 >= len || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+				return false;
+			c = hex(s[i + 1]) << 4 | hex(s[i + 2]);
+			i += 2;
+		} else if (c == '+') {
+			c = ' ';
+		}
+		if (c < 0x20 || c == 0x7f || n + 1 >= cap)
+			return false;
+		ret[n++] = (char)c;
+	}
+	ret[n] = '\0';
+	return true;
+}
+
+bool
+feed_param(const char *query, const char *name, char *ret, size_t cap)
+{
+	size_t name_len = strlen(name);
+
+	for (const char *p = query; p && *p;) {
+		size_t len = strcspn(p, "&");
+
+		if (len > name_len && p[name_len] == '=' &&
+		    memcmp(p, name, name_len) == 0)
+			return decode(p + name_len + 1, len - name_len - 1, ret, cap);
+		p += len;
+		p += *p == '&';
+	}
+	return false;
+}
+
+/* Whether origin is http(s)://host, a default port written or not. */
+static bool
+is_own(const char *origin, const char *host)
+{
+	const char *at = strstr(origin, "://");
+	size_t len;
+
+	if (!host || !host[0] || !at ||
+	    (strncmp(origin, "http:", 5) != 0 && strncmp(origin, "https:", 6) != 0))
+		return false;
+	at += 3;
+	if (strcasecmp(at, host) == 0)
+		return true;
+	/* websocketd names the port 80 even behind https. */
+	len = strlen(at);
+	return strncasecmp(at, host, len) == 0 &&
+	    (strcmp(host + len, ":80") == 0 || strcmp(host + len, ":443") == 0);
+}
+
+static int
+check_site(const struct conf *c, const struct feed_env *env, struct err *e)
+{
+	bool given = env->origin && env->origin[0];
+
+	if (given && !conf_origin_allowed(c, env->origin) &&
+	    !is_own(env->origin, env->host))
+		return fail(e, E_CROSS_SITE, "this page may not open the feed");
+	if (!given && env->needs_origin)
+		return fail(e, E_CROSS_SITE, "a session cookie needs an Origin");
+	if (!given && env->fetch_site && strcmp(env->fetch_site, "cross-site") == 0)
+		return fail(e, E_CROSS_SITE, "this page may not open the feed");
+	return 0;
+}
+
+int
+feed_claim(struct who_claim *ret, const struct conf *c, const struct feed_env *env,
+    int64_t now_s, struct err *e)
+{
+	char ticket[WHO_TICKET_LEN + 1];
+
+	if (feed_param(env->query, "token", ticket, sizeof(ticket)))
+		return who_ticket_open(ret, ticket, c->secret, now_s, e);
+	who_claim(ret, env->cookie, env->authorization, conf_https(c));
+	if (ret->means == WHO_NOBODY)
+		return fail(e, E_UNAUTHORIZED, NULL);
+	if (ret->means == WHO_COOKIE)
+		return check_site(c, env, e);
+	return 0;
+}
+
+void
+feed_hub_options(struct hub_options *ret, const struct conf *c, const char *conf_path)
+{
+	*ret = (struct hub_options){
+	    .bus = {.address = c->redis,
+		.user = c->redis_user,
+		.password = c->redis_password,
+		.db = c->redis_db,
+		.timeout_ms = c->redis_timeout_ms,
+		.history_events = c->history_events,
+		.history_s = c->history_hours * 3600},
+	    .ask = {.command = c->ask_command,
+		.conf_path = conf_path,
+		.timeout_ms = c->db_timeout_ms + ASK_MORE_MS,
+		.linger_ms = ASK_LINGER_MS},
+	    .check_ms = c->heartbeat_ms / 2,
+	};
+}

@@ -1,0 +1,347 @@
+/* What a tenant's clients miss: fetched from Redis's history, else from PostgreSQL. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub_tenant.h"
+
+#include "banned.h"
+
+#define TAIL_LIMIT \
+	32 /* events of a page from Redis: what a slow client may make us hold */
+#define LOG_LIMIT 100   /* events of a page from PostgreSQL: starting to ask is dear */
+#define TRIES 3         /* Redis in vain, before PostgreSQL is asked */
+#define AWAY_MIN_MS 250 /* PostgreSQL away: pause, doubled up to the next */
+#define AWAY_MAX_MS 4000
+
+static void
+pause_for(struct hub_tenant *t, long ms)
+{
+	t->busy = HUB_PAUSE;
+	t->wake_ms = t->hub->now_ms + ms / 2 + rand_r(&t->hub->seed) % (ms + 1);
+}
+
+/* Redis does not know, yet: the relay may be about to mend it. */
+static void
+in_vain(struct hub_tenant *t)
+{
+	if (++t->tries > TRIES || t->from_log) {
+		t->doubt = true;
+		return;
+	}
+	pause_for(t, HUB_GRACE_MS / TRIES);
+}
+
+static bool
+same_epoch(const struct hub_tenant *t, const struct hub_client *c)
+{
+	return strcmp(t->epoch, c->at.epoch) == 0;
+}
+
+static bool
+is_behind(const struct hub_tenant *t, const struct hub_client *c)
+{
+	return c->placed && !c->full && c->at.seq < t->head;
+}
+
+static bool
+any_behind(const struct hub_tenant *t)
+{
+	const struct hub_client *c = t->clients;
+
+	while (c && !is_behind(t, c))
+		c = c->next_of_tenant;
+	return c;
+}
+
+static bool
+any_unplaced(const struct hub_tenant *t)
+{
+	const struct hub_client *c = t->clients;
+
+	while (c && c->placed)
+		c = c->next_of_tenant;
+	return c;
+}
+
+/* The seq behind which to fetch: the least of those that wait for something. */
+static long long
+fetch_after(const struct hub_tenant *t)
+{
+	long long after = t->known ? t->head : INT64_MAX - 1;
+
+	for (const struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
+		bool wants = c->placed ? is_behind(t, c) : c->at.epoch[0] != '\0';
+
+		if (wants && c->at.seq < after)
+			after = c->at.seq;
+	}
+	return after;
+}
+
+static void
+place_at_head(struct hub_tenant *t, struct hub_client *c)
+{
+	memcpy(c->at.epoch, t->epoch, EPOCH_CAP);
+	c->at.seq = t->head;
+	c->told = false;
+}
+
+/* Places those whose position needs no second opinion; the others raise the doubt. */
+static void
+place(struct hub_tenant *t)
+{
+	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
+		if (c->placed)
+			continue;
+		if (!c->at.epoch[0]) {
+			place_at_head(t, c);
+		} else if (!same_epoch(t, c) || c->at.seq > t->head) {
+			t->doubt = true;
+			continue;
+		}
+		c->placed = true;
+		c->ops->placed(c, NULL);
+	}
+}
+
+/* By PostgreSQL's word. */
+static void
+judge(struct hub_tenant *t, struct hub_client *c, long long floor)
+{
+	enum hub_reset reason;
+	bool was_placed = c->placed;
+
+	if (c->at.epoch[0] && !same_epoch(t, c))
+		reason = HUB_EPOCH;
+	else if (c->at.epoch[0] && c->at.seq > t->head)
+		reason = HUB_AHEAD;
+	else if (c->at.epoch[0] && c->at.seq < floor)
+		reason = HUB_TOO_OLD;
+	else
+		return;
+	place_at_head(t, c);
+	c->placed = true;
+	if (was_placed)
+		c->ops->reset(c, reason);
+	else
+		c->ops->placed(c, &reason);
+}
+
+static void
+checked(struct hub_tenant *t)
+{
+	t->check = false;
+	t->checked_ms = t->hub->now_ms;
+	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
+		if (!c->wants_check)
+			continue;
+		c->wants_check = false;
+		c->ops->checked(c);
+	}
+}
+
+/* Everybody has everything, as far as is known. */
+static void
+settled(struct hub_tenant *t)
+{
+	t->tries = 0;
+	t->from_log = false;
+	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
+		if (!hub_caught_up(c) || c->told)
+			continue;
+		c->told = true;
+		c->ops->caught_up(c);
+	}
+}
+
+static void
+learn_head(struct hub_tenant *t, const struct position *p)
+{
+	memcpy(t->epoch, p->epoch, EPOCH_CAP);
+	t->head = p->seq;
+	t->known = true;
+	if (strcmp(t->seen_epoch, t->epoch) == 0 && t->seen > t->head)
+		t->head = t->seen;
+}
+
+/* Offers one line of a page; true when somebody took it. */
+static bool
+offer_text(struct hub_tenant *t, const char *text, size_t len)
+{
+	struct line l;
+
+	if (!line_read(&l, text, len) || l.epoch_len != strlen(t->epoch) ||
+	    memcmp(l.epoch, t->epoch, l.epoch_len) != 0)
+		return false;
+	return hub_offer(t, &l, text, len);
+}
+
+static void
+on_tail(void *arg, const struct bus_tail *tail)
+{
+	struct hub_tenant *t = arg;
+	struct position head;
+	bool progress = false;
+
+	t->busy = HUB_IDLE;
+	t->dirty = true;
+	if (!tail) {
+		pause_for(t, HUB_GRACE_MS / TRIES);
+		return;
+	}
+	if (!tail->head || !position_read(&head, tail->head, tail->head_len)) {
+		in_vain(t);
+		return;
+	}
+	if (t->known && strcmp(t->epoch, head.epoch) != 0) {
+		t->doubt = true;
+		return;
+	}
+	if (t->known && head.seq < t->head) {
+		in_vain(t); /* it forgot something that we have heard */
+		return;
+	}
+	learn_head(t, &head);
+	t->fresh = t->subscribed;
+	place(t);
+	for (size_t i = 0; i < tail->lines.n; i++) {
+		struct bus_value v = bus_value_at(&tail->lines, i);
+
+		if (v.kind == BUS_STRING && line_valid(v.text, v.len))
+			progress |= offer_text(t, v.text, v.len);
+	}
+	if (progress)
+		t->tries = 0;
+	else if (any_behind(t))
+		in_vain(t); /* a hole */
+	if (!t->doubt && !any_behind(t)) {
+		settled(t);
+		checked(t);
+	}
+}
+
+/* `EPOCH HEAD FLOOR` */
+static bool
+read_log_head(const char *s, size_t len, struct position *ret, long long *ret_floor)
+{
+	char text[EPOCH_CAP + 48], *end;
+	char *space;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	space = strchr(text, ' ');
+	if (!space)
+		return false;
+	*space = '.';
+	ret->seq = strtoll(space + 1, &end, 10);
+	if (*end != ' ')
+		return false;
+	*end = '\0';
+	*ret_floor = strtoll(end + 1, NULL, 10);
+	return position_read(ret, text, strlen(text));
+}
+
+static void
+take_log(struct hub_tenant *t, const struct position *p, long long floor)
+{
+	struct position head = *p;
+	bool same = t->known && strcmp(t->epoch, head.epoch) == 0;
+
+	/* What was published while PostgreSQL was asked is newer than its answer. */
+	if (same && t->head > head.seq && t->head > t->head_when_asked)
+		head.seq = t->head;
+	learn_head(t, &head);
+	t->doubt = false;
+	t->fresh = t->subscribed || bus_live_away(t->hub->bus);
+	t->pause_ms = 0;
+	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant)
+		judge(t, c, floor);
+	place(t);
+}
+
+static void
+on_log(void *arg, enum ask_result result, const char *text, size_t len)
+{
+	struct hub_tenant *t = arg;
+	const char *end = text + len, *lf = memchr(text, '\n', len);
+	struct position head;
+	bool progress = false;
+	long long floor;
+
+	t->busy = HUB_IDLE;
+	t->dirty = true;
+	if (result != ASK_OK || !lf ||
+	    !read_log_head(text, (size_t)(lf - text), &head, &floor)) {
+		t->pause_ms = t->pause_ms ? t->pause_ms * 2 : AWAY_MIN_MS;
+		if (t->pause_ms > AWAY_MAX_MS)
+			t->pause_ms = AWAY_MAX_MS;
+		pause_for(t, t->pause_ms);
+		checked(t);
+		return;
+	}
+	take_log(t, &head, floor);
+	for (const char *s = lf + 1; s < end; s = lf + 1) {
+		lf = memchr(s, '\n', (size_t)(end - s));
+		if (!lf)
+			break;
+		progress |= offer_text(t, s, (size_t)(lf - s));
+	}
+	t->from_log = any_behind(t);
+	if (t->from_log && !progress)
+		pause_for(t, AWAY_MIN_MS);
+	if (!any_behind(t)) {
+		settled(t);
+		checked(t);
+	}
+}
+
+static void
+ask_log_of(struct hub_tenant *t)
+{
+	t->busy = HUB_ASK;
+	t->seen = -1;
+	t->head_when_asked = t->known ? t->head : -1;
+	ask_log(t->hub->ask, t->id, fetch_after(t), LOG_LIMIT, on_log, t);
+}
+
+void
+hub_fetch(struct hub_tenant *t)
+{
+	struct hub *h = t->hub;
+	bool away = bus_live_away(h->bus);
+
+	if (t->busy != HUB_IDLE)
+		return;
+	t->dirty = false;
+	if (t->fresh && !t->doubt)
+		place(t);
+	if (!t->doubt && !t->check && !any_behind(t) && !any_unplaced(t)) {
+		settled(t);
+		return;
+	}
+	if (!away && !t->subscribed)
+		return; /* the acknowledgement wakes us */
+	if (t->doubt || t->from_log || bus_live_none(h->bus)) {
+		ask_log_of(t);
+		return;
+	}
+	if (away) {
+		if (h->now_ms < h->down_ms + HUB_GRACE_MS)
+			pause_for(t, HUB_GRACE_MS / TRIES);
+		else
+			ask_log_of(t);
+		return;
+	}
+	t->busy = HUB_TAIL;
+	if (!bus_live_tail(h->bus, t->id, fetch_after(t), TAIL_LIMIT, on_tail, t))
+		pause_for(t, HUB_GRACE_MS / TRIES);
+}
+
+void
+hub_forget(struct hub_tenant *t)
+{
+	bus_live_forget(t->hub->bus, t);
+	ask_forget(t->hub->ask, t);
+}
