@@ -147,35 +147,36 @@ shell_check() { shell_files | xargs shellcheck -x -S warning; }
 # What mdoc and man macros hide: font escapes, \- for -, \& and the like.
 plain() { sed -e 's/\\-/-/g; s/\\&//g; s/\\(en/-/g; s/\\f[A-Z]//g; s/\\e/\\/g' "$1"; }
 
-# Each route, `METHOD path`, stands on one line of dapur-api.7, and no line names one that is not.
+# Each route, `METHOD path`, stands on one line of dapur-api.7, and no heading names one that is not.
 routes_documented() {
-	local page=doc/dapur-api.7 method path rest
+	local page=doc/dapur-api.7 text routes method path
 	[[ -f $page ]] || { echo "$page is missing"; return; }
-	"$BIN/dapur" routes | while IFS=$'\t' read -r method path rest; do
-		plain "$page" | grep -qE "\b$method\b.*${path//[\{\}]/.}( |\"|\$)" ||
+	text=$(plain "$page") routes=$("$BIN/dapur" routes | cut -f1,2)
+	while IFS=$'\t' read -r method path; do
+		grep -qE "\b$method\b.*${path//[\{\}]/.}([ \",]|\$)" <<<"$text" ||
 			echo "$page says nothing of $method $path"
-	done
-	plain "$page" | grep -oE '^\.(It|SS|TP|B|BR|IP|Ss|Ic|Li)[^/]*\b(GET|POST|PUT|PATCH|DELETE)\b[^/]*/api[^ "]*' |
-		grep -oE '(GET|POST|PUT|PATCH|DELETE)[^/]*/api[^ "]*' | sort -u |
-		while read -r method rest; do
-			path=/${rest#*/}
-			"$BIN/dapur" routes | cut -f1,2 | grep -qxF "$method"$'\t'"$path" ||
+	done <<<"$routes"
+	grep -E '^\.(It|SS|Ss|TP|B|BR|IP|Ic|Li)\b' <<<"$text" |
+		grep -oE '\b(GET|POST|PUT|PATCH|DELETE)[ "][^/]*/api[^ ",]*' | sort -u |
+		while read -r method path; do
+			path=/${path#*/}
+			grep -qxF "$method"$'\t'"$path" <<<"$routes" ||
 				echo "$page documents $method $path, and there is no such route"
 		done
 }
 
 settings_documented() {
-	local page=doc/dapur.conf.5 key keys
+	local page=doc/dapur.conf.5 text key keys
 	[[ -f $page ]] || { echo "$page is missing"; return; }
-	keys=$("$BIN/dapur" settings | cut -f1)
+	text=$(plain "$page") keys=$("$BIN/dapur" settings | cut -f1)
 	for key in $keys; do
-		plain "$page" | grep -qE "^\.(It|TP|B|BR|IP|SS|Ss|Cm|Ic|Va).*\b$key\b" ||
+		grep -qE "^\.(It|TP|B|BR|IP|SS|Ss|Cm|Ic|Va).*\b$key\b" <<<"$text" ||
 			echo "$page says nothing of $key"
 	done
-	plain "$page" | awk '$1 == ".It" && ($2 == "Cm" || $2 == "Ic" || $2 == "Va" || $2 == "Li") { print $3 }' |
-		sort -u | while read -r key; do
-		grep -qxF "$key" <<<"$keys" || echo "$page documents $key, and there is no such setting"
-	done
+	awk '$1 == ".It" && $2 ~ /^(Cm|Ic|Va|Li)$/ { print $3 }' <<<"$text" | sort -u |
+		while read -r key; do
+			grep -qxF "$key" <<<"$keys" || echo "$page documents $key, and there is no such setting"
+		done
 }
 
 man_pages() {

@@ -154,12 +154,18 @@ all_running() {
 
 chain_ready() { [[ $(curl -s -o /dev/null -m 3 -w '%{http_code}' "$(url)/api/ready") == 200 ]]; }
 
-# Without a cookie the stream says why it ends: one frame through the whole chain.
-stream_ready() {
-	curl -sN -m 3 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
-		-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: ZGFwdXItZGV2LXByb2JlIQ==' \
-		-H "Origin: $(url)" "$(url)/api/ws" 2>/dev/null | grep -aq '"type"'
-}
+# Without a cookie the stream says why it ends: one frame through the whole chain. (curl does not do
+# the upgrade; bash does, with a deadline per read.)
+stream_ready() (
+	LC_ALL=C
+	exec {fd}<>"/dev/tcp/127.0.0.1/$WEB_PORT" || exit 1
+	printf '%s\r\n' 'GET /api/ws HTTP/1.1' "Host: 127.0.0.1:$WEB_PORT" "Origin: $(url)" \
+		'Connection: Upgrade' 'Upgrade: websocket' 'Sec-WebSocket-Version: 13' \
+		'Sec-WebSocket-Key: ZGFwdXItZGV2LXByb2JlIQ==' '' >&"$fd"
+	while IFS= read -r -t 3 -u "$fd" line && [[ $line != $'\r' ]]; do :; done
+	IFS= read -r -t 3 -d '}' -u "$fd" frame || :
+	[[ $frame == *'"type"'* ]]
+) 2>/dev/null
 
 url() { echo "http://127.0.0.1:$WEB_PORT"; }
 
@@ -210,7 +216,10 @@ cmd_up() {
 		greet
 		return 0
 	fi
-	[[ -n $detach ]] || trap 'say; cmd_down; exit 0' INT TERM
+	if [[ -z $detach ]]; then
+		trap 'say; exit 0' INT TERM
+		trap stop_all EXIT
+	fi
 	need_packages up
 	build
 	step "starting ${SERVICES[*]}"
@@ -255,12 +264,12 @@ cmd_down() {
 		say "nothing of ours is running"
 		return 0
 	fi
-	step "stopping"
 	with_lock "$VAR/lock" stop_all
 }
 
 stop_all() {
 	local i
+	step "stopping"
 	for ((i = ${#SERVICES[@]} - 1; i >= 0; i--)); do
 		stop "${SERVICES[i]}"
 	done
