@@ -6,6 +6,13 @@ cmd_build() {
 	build
 }
 
+cmd_format() {
+	local files
+	mapfile -t files < <(cd "$TOP" && git ls-files -co --exclude-standard -- '*.c' '*.h')
+	cd "$TOP"
+	clang-format -i "${files[@]}"
+}
+
 # The output goes to a log; its end is shown when it failed.
 logged() {
 	local log=$1

@@ -370,6 +370,13 @@ with_env() (
 	exec "$@"
 )
 
+# When a migration was edited while it was being written, say.
+cmd_reset() {
+	cmd_down
+	rm -rf "${PGDIR:?}/data" "$PGDIR"/*.done
+	say "the next ./dev up makes the database anew"
+}
+
 cmd_bench() {
 	[[ -f $TOP/tests/bench/run.sh ]] || die "tests/bench/run.sh is not there"
 	need_packages test
