@@ -156,7 +156,7 @@ production_update(struct action *a, struct err *e)
 	json = arena_strndup(a->arena, record.bytes, record.len);
 	buf_free(&record);
 	if (n == 0)
-		return fail(e, E_INVALID, "name at least one field to change");
+		return fail_field(e, "body", "REQUIRED", "name at least one field to change");
 	action_expect(a, id);
 	return action_write(a, Q_PRODUCTION_UPDATE, PARAMS(id, json), e);
 }

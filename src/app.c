@@ -99,12 +99,15 @@ is_write(enum http_method m)
 	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH || m == HTTP_DELETE;
 }
 
+/* The page came from the host that is asked; from its http twin only where there is no https. */
 static bool
-same_host(const char *origin, const char *host)
+same_host(const struct serving *s, const char *origin)
 {
 	const char *sep = strstr(origin, "://");
 
-	return sep && host[0] && strcasecmp(sep + 3, host) == 0;
+	if (!sep || !s->r->host[0] || strcasecmp(sep + 3, s->r->host) != 0)
+		return false;
+	return !s->app->https || strncasecmp(origin, "https:", 6) == 0;
 }
 
 /* A browser says where a write comes from: by Sec-Fetch-Site, else by Origin. Something that says neither is no browser. */
@@ -122,7 +125,7 @@ check_site(struct serving *s)
 		return 0;
 	if (origin && conf_origin_allowed(s->app->conf, origin))
 		return 0;
-	if (!site && origin && same_host(origin, s->r->host))
+	if (!site && origin && same_host(s, origin))
 		return 0;
 	return fail(&s->e, E_CROSS_SITE, NULL);
 }
@@ -277,6 +280,22 @@ store_and_commit(struct serving *s)
 	return db_commit(&s->tx, &s->e);
 }
 
+/* Asks who it is although the request cannot run: a stranger learns 401 before he learns what is wrong with his fields. */
+static int
+only_who(struct serving *s)
+{
+	struct err faults = s->e;
+	struct db_rows rows;
+	const char *params[] = {s->claim.hash, permission_name(s->match.route->permission)};
+
+	if (s->match.route->permission == PERM_NONE)
+		return -1;
+	db_begin_alone(s->app->db, &s->tx);
+	if (db_run(&s->tx, Q_ENTER, (struct db_params){params, 2}, &rows, &s->e) == 0)
+		s->e = faults;
+	return -1;
+}
+
 static int
 run_once(struct serving *s)
 {
@@ -290,7 +309,7 @@ run_once(struct serving *s)
 			return again < 0 ? -1 : 0;
 	}
 	if (s->match.route->run(&s->a, &s->e) < 0)
-		return -1;
+		return s->tx.first.query == Q_COUNT ? -1 : only_who(s);
 	compose(s);
 	if (s->key)
 		return store_and_commit(s);
@@ -311,22 +330,6 @@ run(struct serving *s)
 		reply_reset(&s->app->reply);
 		reply_common(&s->app->reply, s->r->request_id, s->app->https);
 	}
-}
-
-/* Asks who it is although the request cannot run: a stranger learns 401 before he learns what is wrong with his fields. */
-static int
-only_who(struct serving *s)
-{
-	struct err faults = s->e;
-	struct db_rows rows;
-	const char *params[] = {s->claim.hash, permission_name(s->match.route->permission)};
-
-	if (s->match.route->permission == PERM_NONE)
-		return -1;
-	db_begin_alone(s->app->db, &s->tx);
-	if (db_run(&s->tx, Q_ENTER, (struct db_params){params, 2}, &rows, &s->e) == 0)
-		s->e = faults;
-	return -1;
 }
 
 /* --- after the commit --- */

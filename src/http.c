@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -21,6 +22,7 @@ extern char **environ;
 struct http_server {
 	bool cgi;
 	bool served; /* CGI: the one request was taken */
+	time_t opened_s;
 	FCGX_Request fcgi;
 };
 
@@ -42,6 +44,7 @@ http_open(void)
 {
 	struct http_server *s = xcalloc(1, sizeof(*s));
 
+	s->opened_s = time(NULL);
 	FCGX_Init();
 	s->cgi = FCGX_IsCGI();
 	if (!s->cgi)
@@ -105,18 +108,22 @@ client_address(const struct http_request *r, bool trusted_proxy)
 	return last[0] && strspn(last, "0123456789abcdefABCDEF.:") == strlen(last) ? last : peer;
 }
 
+/* The web server's own name for the request; its log has it too. */
 static const char *
 request_id(const struct http_request *r)
 {
+	static const char *const names[] = {"HTTP_X_REQUEST_ID", "UNIQUE_ID"};
+	static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_@.";
 	static unsigned count;
-	const char *id = http_header(r, "REQUEST_ID");
 
-	if (!id)
-		id = http_header(r, "UNIQUE_ID");
-	if (id && id[0] && strlen(id) <= 64 &&
-	    strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_@") == strlen(id))
-		return id;
-	return arena_printf(r->arena, "%lx-%x", (long)getpid(), count++);
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		const char *id = http_header(r, names[i]);
+		size_t len = id ? strlen(id) : 0;
+
+		if (len && len <= 64 && strspn(id, allowed) == len)
+			return id;
+	}
+	return arena_printf(r->arena, "%llx-%lx-%x", (unsigned long long)r->server->opened_s, (unsigned long)getpid(), count++);
 }
 
 static void

@@ -8,9 +8,11 @@
 
 #define TAIL_LIMIT \
 	32 /* events of a page from Redis: what a slow client may make us hold */
-#define LOG_LIMIT 100   /* events of a page from PostgreSQL: starting to ask is dear */
-#define TRIES 3         /* Redis in vain, before PostgreSQL is asked */
-#define AWAY_MIN_MS 250 /* PostgreSQL away: pause, doubled up to the next */
+#define LOG_LIMIT 100 /* events of a page from PostgreSQL: starting to ask is dear */
+#define HEAD_ONLY \
+	999999999999999999LL /* behind every event: nothing but the head is asked for */
+#define TRIES 3              /* Redis in vain, before PostgreSQL is asked */
+#define AWAY_MIN_MS 250      /* PostgreSQL away: pause, doubled up to the next */
 #define AWAY_MAX_MS 4000
 
 static void
@@ -67,7 +69,7 @@ any_unplaced(const struct hub_tenant *t)
 static long long
 fetch_after(const struct hub_tenant *t)
 {
-	long long after = t->known ? t->head : INT64_MAX - 1;
+	long long after = t->known ? t->head : HEAD_ONLY;
 
 	for (const struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
 		bool wants = c->placed ? is_behind(t, c) : c->at.epoch[0] != '\0';

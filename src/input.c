@@ -475,6 +475,8 @@ read_body(struct input *in, const struct input_source *src, struct arena *a, str
 		return 0;
 	if (!src->body_len)
 		return fail(e, E_BAD_JSON, "the body is empty; send a JSON object");
+	if (!text_utf8_valid(src->body, src->body_len))
+		return fail(e, E_BAD_JSON, "the body is not valid UTF-8");
 	if (memchr(src->body, '\0', src->body_len))
 		return fail(e, E_BAD_JSON, "the body holds a NUL byte");
 	root = parse_body(src->body, src->body_len, e);

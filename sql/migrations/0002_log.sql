@@ -2,62 +2,84 @@
 
 -- The day that a date or a date-time names in the kitchen's own time zone.
 create function dapur.day_of(t text) returns date
-    language sql stable
-    return case when length(t) <= 10 then t::date
-	else (t::timestamptz at time zone (select timezone from dapur.tenant where id = dapur.tenant()))::date end;
+    language plpgsql stable as $$
+begin
+	if length(t) <= 10 then
+		return t::date;
+	end if;
+	return (t::timestamptz at time zone (select timezone from dapur.tenant where id = dapur.tenant()))::date;
+end $$;
 
--- How a row looks to the outside. One function per kind; SQL inlines them, so a list costs no call.
+-- How a row looks to the outside: one type and one function per kind. row_to_json() of a named type is the fastest
+-- JSON that PostgreSQL makes, and SQL inlines the functions, so a list costs no call.
+
+create type dapur.menu_brief as (
+	"menuName" text, "menuCode" text, "mealType" dapur.meal_type, "servingSize" int);
+create type dapur.program_brief as ("name" text);
+
+create type dapur.production_shape as (
+	"id" text, "sppgId" text, "programId" text, "menuId" text, "menu" dapur.menu_brief,
+	"program" dapur.program_brief, "batchNumber" text, "productionDate" date, "plannedPortions" int,
+	"actualPortions" int, "headCook" text, "assistantCooks" text[], "supervisorId" text,
+	"plannedStartTime" text, "plannedEndTime" text, "actualStartTime" text, "actualEndTime" text,
+	"estimatedCost" numeric, "actualCost" numeric, "costPerPortion" numeric,
+	"targetTemperature" numeric, "actualTemperature" numeric, "hygieneScore" int, "tasteRating" int,
+	"appearanceRating" int, "textureRating" int, "status" dapur.production_status,
+	"qualityPassed" bool, "rejectionReason" text, "wasteAmount" numeric, "wasteNotes" text,
+	"notes" text, "photos" text[], "priority" dapur.production_priority, "version" int,
+	"createdBy" text, "createdAt" text, "updatedAt" text);
 
 create function dapur.production_json(p dapur.production, m dapur.menu, g dapur.program) returns json
     language sql stable parallel safe
-    return json_build_object(
-	'id', p.id, 'sppgId', p.sppg_id, 'programId', p.program_id, 'menuId', p.menu_id,
-	'menu', json_build_object('menuName', m.menu_name, 'menuCode', m.menu_code,
-	    'mealType', m.meal_type, 'servingSize', m.serving_size),
-	'program', json_build_object('name', g.name),
-	'batchNumber', p.batch_number, 'productionDate', p.production_date,
-	'plannedPortions', p.planned_portions, 'actualPortions', p.actual_portions,
-	'headCook', p.head_cook, 'assistantCooks', p.assistant_cooks, 'supervisorId', p.supervisor_id,
-	'plannedStartTime', dapur.iso(p.planned_start_time),
-	'plannedEndTime', dapur.iso(p.planned_end_time),
-	'actualStartTime', dapur.iso(p.actual_start_time),
-	'actualEndTime', dapur.iso(p.actual_end_time),
-	'estimatedCost', p.estimated_cost, 'actualCost', p.actual_cost,
-	'costPerPortion', round(coalesce(p.actual_cost, p.estimated_cost)
+    return row_to_json(row(
+	p.id, p.sppg_id, p.program_id, p.menu_id,
+	row(m.menu_name, m.menu_code, m.meal_type, m.serving_size)::dapur.menu_brief,
+	row(g.name)::dapur.program_brief, p.batch_number, p.production_date, p.planned_portions,
+	p.actual_portions, p.head_cook, p.assistant_cooks, p.supervisor_id,
+	dapur.iso(p.planned_start_time), dapur.iso(p.planned_end_time),
+	dapur.iso(p.actual_start_time), dapur.iso(p.actual_end_time), p.estimated_cost, p.actual_cost,
+	round(coalesce(p.actual_cost, p.estimated_cost)
 	    / nullif(coalesce(p.actual_portions, p.planned_portions), 0), 2),
-	'targetTemperature', p.target_temperature, 'actualTemperature', p.actual_temperature,
-	'hygieneScore', p.hygiene_score, 'tasteRating', p.taste_rating,
-	'appearanceRating', p.appearance_rating, 'textureRating', p.texture_rating,
-	'status', p.status, 'qualityPassed', p.quality_passed, 'rejectionReason', p.rejection_reason,
-	'wasteAmount', p.waste_amount, 'wasteNotes', p.waste_notes, 'notes', p.notes,
-	'photos', p.photos, 'priority', p.priority, 'version', p.version, 'createdBy', p.created_by,
-	'createdAt', dapur.iso(p.created_at), 'updatedAt', dapur.iso(p.updated_at));
+	p.target_temperature, p.actual_temperature, p.hygiene_score, p.taste_rating,
+	p.appearance_rating, p.texture_rating, p.status, p.quality_passed, p.rejection_reason,
+	p.waste_amount, p.waste_notes, p.notes, p.photos, p.priority, p.version, p.created_by,
+	dapur.iso(p.created_at), dapur.iso(p.updated_at))::dapur.production_shape);
+
+create type dapur.quality_check_shape as (
+	"id" text, "productionId" text, "checkType" dapur.check_type, "parameter" text,
+	"expectedValue" text, "actualValue" text, "passed" bool, "score" int,
+	"severity" dapur.check_severity, "notes" text, "recommendations" text, "actionRequired" bool,
+	"actionTaken" text, "followUpDate" date, "checkedBy" text, "createdAt" text);
 
 create function dapur.quality_check_json(q dapur.quality_check) returns json
     language sql stable parallel safe
-    return json_build_object(
-	'id', q.id, 'productionId', q.production_id, 'checkType', q.check_type,
-	'parameter', q.parameter, 'expectedValue', q.expected_value, 'actualValue', q.actual_value,
-	'passed', q.passed, 'score', q.score, 'severity', q.severity, 'notes', q.notes,
-	'recommendations', q.recommendations, 'actionRequired', q.action_required,
-	'actionTaken', q.action_taken, 'followUpDate', q.follow_up_date,
-	'checkedBy', q.checked_by, 'createdAt', dapur.iso(q.created_at));
+    return row_to_json(row(
+	q.id, q.production_id, q.check_type, q.parameter, q.expected_value, q.actual_value, q.passed,
+	q.score, q.severity, q.notes, q.recommendations, q.action_required, q.action_taken,
+	q.follow_up_date, q.checked_by, dapur.iso(q.created_at))::dapur.quality_check_shape);
+
+create type dapur.program_shape as ("id" text, "name" text, "active" bool);
 
 create function dapur.program_json(g dapur.program) returns json
     language sql stable parallel safe
-    return json_build_object('id', g.id, 'name', g.name, 'active', g.active);
+    return row_to_json(row(g.id, g.name, g.active)::dapur.program_shape);
+
+create type dapur.menu_shape as (
+	"id" text, "programId" text, "menuName" text, "menuCode" text, "mealType" dapur.meal_type,
+	"servingSize" int, "costPerServing" numeric, "active" bool);
 
 create function dapur.menu_json(m dapur.menu) returns json
     language sql stable parallel safe
-    return json_build_object(
-	'id', m.id, 'programId', m.program_id, 'menuName', m.menu_name, 'menuCode', m.menu_code,
-	'mealType', m.meal_type, 'servingSize', m.serving_size, 'costPerServing', m.cost_per_serving,
-	'active', m.active);
+    return row_to_json(row(
+	m.id, m.program_id, m.menu_name, m.menu_code, m.meal_type, m.serving_size, m.cost_per_serving,
+	m.active)::dapur.menu_shape);
+
+create type dapur.staff_shape as ("id" text, "name" text, "role" text, "active" bool);
 
 -- Not of the whole row: the actions' role may not read a password's hash.
 create function dapur.staff_json(id text, name text, role text, active bool) returns json
     language sql stable parallel safe
-    return json_build_object('id', id, 'name', name, 'role', role, 'active', active);
+    return row_to_json(row(id, name, role, active)::dapur.staff_shape);
 
 -- One event, rendered once as the line that every feed passes through. data_at and data_len name the
 -- bytes of its "data" member in the line, so that the action answers with the same bytes.
@@ -81,29 +103,35 @@ alter table dapur.event alter column line set storage external;
 -- The history of one production.
 create index event_object on dapur.event (object_id, seq);
 
--- Takes the tenant's next seq and writes its event. Holds tenant_head's row until the commit.
+-- Takes the tenant's next seq and writes its event; holds tenant_head's row until the commit.
 -- more: further members of the line as ',"name":value', or ''.
+--
+-- This function and the triggers of productions run for every write. They name every schema, so that they need no
+-- `set search_path` of their own (which would cost each call), and are plpgsql, which keeps its plans.
 create function dapur.log_event(p_sppg text, p_topic text, p_type text, p_id text, p_data text,
     p_more text) returns void
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
-	v_head dapur.tenant_head;
 	v_at timestamptz(3) := clock_timestamp();
 	v_person text := nullif(current_setting('dapur.person', true), '');
-	v_begin text;
+	v_seq bigint;
 begin
-	update dapur.tenant_head set seq = seq + 1 where sppg_id = p_sppg returning * into strict v_head;
-	v_begin := concat('{"type":"', p_type, '","seq":', v_head.seq, ',"position":"', v_head.epoch, '.',
-	    v_head.seq, '","topic":"', p_topic, '","sppgId":', to_json(p_sppg), ',"', p_topic, 'Id":',
-	    to_json(p_id), ',"data":');
+	with h as (
+		update dapur.tenant_head set seq = seq + 1 where sppg_id = p_sppg returning seq, epoch),
+	b as (
+		select h.seq, concat('{"type":"', p_type, '","seq":', h.seq, ',"position":"', h.epoch, '.', h.seq,
+		    '","topic":"', p_topic, '","sppgId":', to_json(p_sppg), ',"', p_topic, 'Id":', to_json(p_id),
+		    ',"data":') as line
+		from h)
 	insert into dapur.event (sppg_id, seq, topic, type, object_id, person_id, at, data_at, data_len, line)
-	values (p_sppg, v_head.seq, p_topic, p_type, p_id, v_person, v_at, octet_length(v_begin),
-	    octet_length(p_data), concat(v_begin, p_data, p_more, ',"userId":',
-		coalesce(to_json(v_person)::text, 'null'), ',"timestamp":"',
-		to_char(v_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '"}'));
+	select p_sppg, b.seq, p_topic, p_type, p_id, v_person, v_at, octet_length(b.line), octet_length(p_data),
+	    concat(b.line, p_data, p_more, ',"userId":', coalesce(to_json(v_person)::text, 'null'),
+		',"timestamp":"', to_char(v_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '"}')
+	from b
+	returning seq into strict v_seq;
 	-- The first seq of this transaction: the action reads back what it wrote and publishes it.
 	if coalesce(current_setting('dapur.first_seq', true), '') = '' then
-		perform set_config('dapur.first_seq', v_head.seq::text, true);
+		perform set_config('dapur.first_seq', v_seq::text, true);
 	end if;
 	-- Our actions publish themselves; a foreign writer wakes the relay.
 	if coalesce(current_setting('dapur.tenant', true), '') = '' then
@@ -120,19 +148,52 @@ begin
 	raise exception using errcode = 'check_violation', constraint = p_constraint, message = p_message;
 end $$;
 
--- Counts n productions more (or, negative, fewer) in a day's month. Returns what the month then keeps and the day's last batch number.
+-- In place of a value: a status that cannot follow another.
+create function dapur.refuse_transition(p_from dapur.production_status, p_to dapur.production_status)
+    returns dapur.production_status
+    language plpgsql as $$
+begin
+	perform dapur.refuse('production_transition', case when p_from = p_to
+	    then format('the production is %s already', p_from)
+	    else format('a production that is %s cannot become %s', p_from, p_to) end);
+end $$;
+
+-- Counts n productions more (or, negative, fewer) in a day's month, and one batch number more when p_batch is 1.
+-- Returns what the month keeps then, the day's next batch number, and whether somebody gave that one by hand.
 create function dapur.production_count(p_sppg text, p_day date, p_n int, p_batch int,
-    out kept int, out batch int)
-    language sql as $$
+    out kept int, out batch text, out taken bool)
+    language plpgsql as $$
+declare
+	v_day int := extract(day from p_day);
+	v_batches int[];
+begin
 	insert into dapur.production_month as c (sppg_id, month, kept, batches)
 	values (p_sppg, date_trunc('month', p_day)::date, p_n,
-	    array_fill(0, array[extract(day from p_day)::int - 1]) || p_batch
-		|| array_fill(0, array[31 - extract(day from p_day)::int]))
-	on conflict (sppg_id, month) do update set kept = c.kept + p_n,
-	    batches[extract(day from p_day)::int] = c.batches[extract(day from p_day)::int] + p_batch
-	returning c.kept, c.batches[extract(day from p_day)::int]
-$$;
+	    array_fill(0, array[v_day - 1]) || p_batch || array_fill(0, array[31 - v_day]))
+	on conflict (sppg_id, month) do update set kept = c.kept + p_n, batches[v_day] = c.batches[v_day] + p_batch
+	returning c.kept, c.batches into production_count.kept, v_batches;
+	if p_batch = 1 then
+		batch := concat('BATCH-', to_char(p_day, 'YYYYMMDD'), '-',
+		    lpad(v_batches[v_day]::text, greatest(4, length(v_batches[v_day]::text)), '0'));
+		taken := exists (select from dapur.production p
+		    where p.sppg_id = p_sppg and p.batch_number = production_count.batch);
+	end if;
+end $$;
 
+-- Raises unless the tier allows what the month keeps.
+create function dapur.production_check_kept(p_sppg text, p_kept int) returns void
+    language plpgsql as $$
+declare
+	v_most int;
+begin
+	select l.productions_per_month into v_most
+	from dapur.tenant t join dapur.tier l on l.name = t.tier where t.id = p_sppg;
+	if p_kept > v_most then
+		perform dapur.refuse('tier_limit', format('the kitchen''s tier allows %s productions a month', v_most));
+	end if;
+end $$;
+
+-- What a production points at must be the kitchen's own and active.
 create function dapur.production_check_people(p dapur.production) returns void
     language plpgsql as $$
 begin
@@ -153,11 +214,12 @@ begin
 end $$;
 
 create function dapur.production_before_insert() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	r record;
+	c record;
 begin
-	select t.status, l.productions_per_month, m.active as menu_active, g.active as program_active,
+	select t.status, l.productions_per_month as most, m.active as menu_active, g.active as program_active,
 	    m.cost_per_serving
 	into r
 	from dapur.tenant t join dapur.tier l on l.name = t.tier
@@ -178,27 +240,14 @@ begin
 		perform dapur.refuse('production_transition', 'a production begins as PLANNED');
 	end if;
 	new.estimated_cost := coalesce(new.estimated_cost, r.cost_per_serving * new.planned_portions);
-	declare
-		c record;
-		v_counted bool := false;
-	begin
-		c := dapur.production_count(new.sppg_id, new.production_date, 1,
-		    case when new.batch_number is null then 1 else 0 end);
-		if c.kept > r.productions_per_month then
-			perform dapur.refuse('tier_limit', format('the kitchen''s tier allows %s productions a month',
-			    r.productions_per_month));
-		end if;
-		-- A number that somebody gave by hand is stepped over.
-		while new.batch_number is null or (v_counted and exists (select from dapur.production p
-		    where p.sppg_id = new.sppg_id and p.batch_number = new.batch_number)) loop
-			if v_counted then
-				c := dapur.production_count(new.sppg_id, new.production_date, 0, 1);
-			end if;
-			v_counted := true;
-			new.batch_number := concat('BATCH-', to_char(new.production_date, 'YYYYMMDD'), '-',
-			    lpad(c.batch::text, greatest(4, length(c.batch::text)), '0'));
-		end loop;
-	end;
+	c := dapur.production_count(new.sppg_id, new.production_date, 1, (new.batch_number is null)::int);
+	if c.kept > r.most then
+		perform dapur.production_check_kept(new.sppg_id, c.kept);
+	end if;
+	while c.taken loop
+		c := dapur.production_count(new.sppg_id, new.production_date, 0, 1);
+	end loop;
+	new.batch_number := coalesce(new.batch_number, c.batch);
 	return new;
 end $$;
 
@@ -207,7 +256,7 @@ create trigger production_before_insert before insert on dapur.production
 
 -- What may change in which status, and what each status needs.
 create function dapur.production_before_update() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	plan_changed bool;
 	actual_changed bool;
@@ -222,11 +271,11 @@ begin
 	    is distinct from (old.sppg_id, old.id, old.created_at, old.created_by, old.quality_passed) then
 		perform dapur.refuse('production_fixed', 'these members of a production never change');
 	end if;
+	if new.status <> old.status and not exists (select from dapur.production_transition t
+	    where t.from_status = old.status and t.to_status = new.status) then
+		perform dapur.refuse_transition(old.status, new.status);
+	end if;
 	if old.status in ('COMPLETED', 'CANCELLED') then
-		if new.status <> old.status then
-			perform dapur.refuse('production_transition',
-			    format('a production that is %s cannot become %s', old.status, new.status));
-		end if;
 		perform dapur.refuse('production_finished', format('a production that is %s cannot change', old.status));
 	end if;
 	if new.version <> old.version then
@@ -256,8 +305,8 @@ begin
 		end if;
 		if date_trunc('month', new.production_date) <> date_trunc('month', old.production_date) then
 			perform dapur.production_count(old.sppg_id, old.production_date, -1, 0);
-			perform dapur.production_count(new.sppg_id, new.production_date, 1, 0);
-			perform dapur.production_check_limit(new.sppg_id, new.production_date);
+			perform dapur.production_check_kept(new.sppg_id,
+			    (dapur.production_count(new.sppg_id, new.production_date, 1, 0)).kept);
 		end if;
 	end if;
 	actual_changed := (new.actual_portions, new.actual_start_time, new.actual_end_time, new.actual_cost,
@@ -270,11 +319,6 @@ begin
 		perform dapur.refuse('production_not_started', 'actual values come when the preparation begins');
 	end if;
 	if new.status <> old.status then
-		if not exists (select from dapur.production_transition t
-		    where t.from_status = old.status and t.to_status = new.status) then
-			perform dapur.refuse('production_transition',
-			    format('a production that is %s cannot become %s', old.status, new.status));
-		end if;
 		case new.status
 		when 'PREPARING' then
 			new.actual_start_time := coalesce(new.actual_start_time, clock_timestamp());
@@ -320,23 +364,8 @@ end $$;
 create trigger production_before_update before update on dapur.production
     for each row execute function dapur.production_before_update();
 
-create function dapur.production_check_limit(p_sppg text, p_day date) returns void
-    language plpgsql as $$
-declare
-	v_limit int;
-begin
-	select l.productions_per_month into v_limit
-	from dapur.tenant t join dapur.tier l on l.name = t.tier
-	    join dapur.production_month c on c.sppg_id = t.id and c.month = date_trunc('month', p_day)::date
-	where t.id = p_sppg and c.kept > l.productions_per_month;
-	if found then
-		perform dapur.refuse('tier_limit',
-		    format('the kitchen''s tier allows %s productions a month', v_limit));
-	end if;
-end $$;
-
 create function dapur.production_before_delete() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 begin
 	if old.status not in ('PLANNED', 'CANCELLED') then
 		perform dapur.refuse('production_delete',
@@ -350,7 +379,7 @@ create trigger production_before_delete before delete on dapur.production
     for each row execute function dapur.production_before_delete();
 
 create function dapur.production_log() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	p dapur.production;
 	v_type text;
@@ -386,7 +415,7 @@ create trigger production_log_update after update on dapur.production
 -- Quality checks --------------------------------------------------------------------------------
 
 create function dapur.quality_check_before_insert() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	v_status dapur.production_status;
 begin
@@ -407,7 +436,7 @@ create trigger quality_check_before_insert before insert on dapur.quality_check
     for each row execute function dapur.quality_check_before_insert();
 
 create function dapur.quality_check_after_insert() returns trigger
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	v_production text;
 	v_passed bool;

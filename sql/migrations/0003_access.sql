@@ -3,7 +3,7 @@
 -- Opens a tenant for the length of the transaction, or refuses. hash: hex SHA-256 of the session token;
 -- needed: a permission's name, or '*' for any valid session. The only place that sets dapur.tenant.
 create function dapur.enter(p_hash text, p_needed text, out sppg_id text, out person_id text)
-    language plpgsql security definer set search_path = dapur, pg_temp as $$
+    language plpgsql security definer as $$
 declare
 	v_role text;
 begin
@@ -130,6 +130,7 @@ grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamp
     dapur.production_json(dapur.production, dapur.menu, dapur.program),
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
+    dapur.refuse_transition(dapur.production_status, dapur.production_status),
     dapur.enter(text, text), dapur.session_line(text), dapur.session_json(text), dapur.login_try(text, text, int, int),
     dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
     to dapur_app;

@@ -84,7 +84,8 @@ delete from dapur.production p where p.sppg_id = dapur.tenant() and p.id = $1;
 -- name: production_set_status
 -- in: $1 id, $2 status, $3 actualPortions?, $4 reason?, $5 notes?
 -- emits: status_changed
-update dapur.production p set status = $2::dapur.production_status,
+update dapur.production p set status = case when p.status = $2::dapur.production_status
+	then dapur.refuse_transition(p.status, p.status) else $2::dapur.production_status end,
     actual_portions = coalesce($3::int, p.actual_portions),
     rejection_reason = coalesce($4, p.rejection_reason), notes = coalesce($5, p.notes)
 where p.sppg_id = dapur.tenant() and p.id = $1;
