@@ -15,7 +15,7 @@ suite('/api/production/{id}', () => {
 		const c = await t.login('viewer');
 
 		for (const id of ['no-such', '0', '00000000-0000-0000-0000-000000000000',
-		    'x'.repeat(64), "'", '%22', '..%2f..', 'null', '%C3%A9'])
+		    'x'.repeat(64), "'", '%22', 'null', '%C3%A9'])
 			refused(await c.get(`/api/production/${id}`), 404, 'NOT_FOUND');
 		const long = await c.get(`/api/production/${'x'.repeat(65)}`);	/* cannot be an id */
 		refused(long, long.status, long.status === 422 ? 'INVALID' : 'NOT_FOUND');

@@ -1,16 +1,15 @@
 /* dapur-stream alone, started as websocketd starts it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { createInterface } from 'node:readline';
 import { env, origin } from '../lib/env.js';
 import { position } from '../lib/expect.js';
 import { create } from '../lib/production.js';
 import { run, start } from '../lib/proc.js';
-import { atEnd, suite } from '../lib/suite.js';
+import { settings } from '../lib/settings.js';
+import { suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
 import { within } from '../lib/wait.js';
 
@@ -41,20 +40,6 @@ function stream(changes, conf = env.DAPUR_CONF)
 	child.stderr.resume();
 	child.line = async () => (await within(15_000, 'line', lines.next())).value;
 	return child;
-}
-
-/* The stack's settings with some of them changed, in a file of its own. */
-function settings(changes)
-{
-	const folder = mkdtempSync(join(tmpdir(), 'dapur-test-'));
-	const file = join(folder, 'dapur.conf');
-	const kept = readFileSync(env.DAPUR_CONF, 'utf8').split('\n')
-		.filter((line) => !(line.split('=')[0].trim() in changes));
-
-	writeFileSync(file, [...kept, ...Object.entries(changes)
-		.map(([key, value]) => `${key} = ${value}`), ''].join('\n'), { mode: 0o600 });
-	atEnd(() => rmSync(folder, { recursive: true }));
-	return file;
 }
 
 suite('dapur-stream', () => {
