@@ -14,8 +14,6 @@
 
 #include "banned.h"
 
-extern char **environ;
-
 /* A body that is too large is still read so far: a front that is not heard out reports a broken pipe. */
 #define DRAIN_MAX (8u << 20)
 
