@@ -121,7 +121,6 @@ default_program(char *path, size_t cap)
 static int
 spawn(struct ask *a, int theirs)
 {
-	extern char **environ;
 	char program[600], *words, *save = NULL;
 	const char *argv[WORDS_MAX + 5];
 	posix_spawn_file_actions_t actions;
