@@ -25,7 +25,7 @@ enum {
 struct app {
 	const struct conf *conf;
 	struct db *db;
-	struct bus *bus;
+	struct bus *bus; /* NULL: there is no Redis here */
 	struct site site;
 	bool https;
 	struct reply reply;
@@ -56,16 +56,21 @@ app_open(const struct conf *conf)
 
 	app->conf = conf;
 	app->https = conf_https(conf);
-	app->db = db_open(&(struct db_options){conf->database, "dapur-api", conf->db_timeout_ms});
-	app->bus = bus_open(&(struct bus_options){
-	    .address = conf->redis,
-	    .user = conf->redis_user,
-	    .password = conf->redis_password,
-	    .db = conf->redis_db,
-	    .timeout_ms = conf->redis_timeout_ms,
-	    .history_events = conf->history_events,
-	    .history_s = conf->history_hours * 3600,
-	});
+	app->db = db_open(
+	    &(struct db_options){conf->database, "dapur-api", conf->db_timeout_ms});
+	if (strcmp(conf->redis, "none") == 0)
+		log_event(LOG_INFO, "no-redis", "detail",
+		    "feeds read the log in PostgreSQL", NULL);
+	else
+		app->bus = bus_open(&(struct bus_options){
+		    .address = conf->redis,
+		    .user = conf->redis_user,
+		    .password = conf->redis_password,
+		    .db = conf->redis_db,
+		    .timeout_ms = conf->redis_timeout_ms,
+		    .history_events = conf->history_events,
+		    .history_s = conf->history_hours * 3600,
+		});
 	app->site = (struct site){
 	    .public_url = conf->public_url,
 	    .base_path = conf->base_path,
@@ -140,7 +145,8 @@ tag_value(struct serving *s, const char *header, const char *prefix)
 	if (!value || strncmp(value, prefix, len) != 0)
 		return NULL;
 	end = strchr(value + len, '"');
-	return end ? arena_strndup(s->r->arena, value + len, (size_t)(end - value) - len) : NULL;
+	return end ? arena_strndup(s->r->arena, value + len, (size_t)(end - value) - len)
+		   : NULL;
 }
 
 static int
@@ -155,7 +161,8 @@ read_if_match(struct serving *s)
 	version = tag_value(s, "HTTP_IF_MATCH", "\"v");
 	len = version ? strlen(version) : 0;
 	if (len < 1 || len > 9 || strspn(version, "0123456789") != len)
-		return fail(&s->e, E_PRECONDITION_FAILED, "If-Match must be the ETag of a production, such as \"v7\"");
+		return fail(&s->e, E_PRECONDITION_FAILED,
+		    "If-Match must be the ETag of a production, such as \"v7\"");
 	s->a.if_match = version;
 	return 0;
 }
@@ -171,10 +178,12 @@ read_key(struct serving *s)
 		return 0;
 	len = strlen(key);
 	if (len < 1 || len > KEY_MAX)
-		return fail_field(&s->e, "Idempotency-Key", "TOO_LONG", "must have 1 to %d characters", KEY_MAX);
+		return fail_field(&s->e, "Idempotency-Key", "TOO_LONG",
+		    "must have 1 to %d characters", KEY_MAX);
 	for (const char *p = key; *p; p++)
 		if (!isprint((unsigned char)*p))
-			return fail_field(&s->e, "Idempotency-Key", "CONTROL", "must be printable ASCII");
+			return fail_field(&s->e, "Idempotency-Key", "CONTROL",
+			    "must be printable ASCII");
 	crypto_hash_sha256(hash, (const unsigned char *)s->r->body, s->r->body_len);
 	sodium_bin2hex(s->body_hash, sizeof(s->body_hash), hash, sizeof(hash));
 	s->key = key;
@@ -205,8 +214,8 @@ begin(struct serving *s)
 static const char *
 key_scope(struct serving *s)
 {
-	return arena_printf(s->r->arena, "%s %.*s", http_method_name(s->r->method), (int)strcspn(s->r->uri, "?"),
-	    s->r->uri);
+	return arena_printf(s->r->arena, "%s %.*s", http_method_name(s->r->method),
+	    (int)strcspn(s->r->uri, "?"), s->r->uri);
 }
 
 /* Answers again what the same key was answered before. Returns 1 then, 0 when the request is new. */
@@ -216,7 +225,8 @@ replay(struct serving *s)
 	struct reply *out = &s->app->reply;
 	struct db_rows rows;
 
-	if (db_run(&s->tx, Q_IDEMPOTENCY_BEGIN, PARAMS(key_scope(s), s->key, s->body_hash), &rows, &s->e) < 0)
+	if (db_run(&s->tx, Q_IDEMPOTENCY_BEGIN,
+		PARAMS(key_scope(s), s->key, s->body_hash), &rows, &s->e) < 0)
 		return -1;
 	if (db_n_rows(&rows) == 0)
 		return 0;
@@ -250,7 +260,8 @@ compose(struct serving *s)
 	const char *written = last_position(s);
 
 	if (!out->data && written) {
-		out->data = db_text(&s->tx.last_rows, 0, 2) + db_number(&s->tx.last_rows, 0, 3);
+		out->data =
+		    db_text(&s->tx.last_rows, 0, 2) + db_number(&s->tx.last_rows, 0, 3);
 		out->data_len = (size_t)db_number(&s->tx.last_rows, 0, 4);
 	}
 	if (!out->data) {
@@ -264,7 +275,8 @@ compose(struct serving *s)
 		reply_header(reply, "X-Stream-Position", out->position);
 	if (out->etag)
 		reply_header(reply, "ETag", out->etag);
-	reply_success(reply, out->data, out->data_len, out->paged ? &page : NULL, written);
+	reply_success(reply, out->data, out->data_len, out->paged ? &page : NULL,
+	    written);
 }
 
 /* Keeps the reply under its key in the same transaction, and commits. */
@@ -275,8 +287,9 @@ store_and_commit(struct serving *s)
 
 	db_queue(&s->tx,
 	    (struct db_call){Q_IDEMPOTENCY_STORE,
-		PARAMS(key_scope(s), s->key, s->body_hash, arena_printf(s->r->arena, "%d", out->status),
-		    out->body.bytes, s->a.answer.position)});
+		PARAMS(key_scope(s), s->key, s->body_hash,
+		    arena_printf(s->r->arena, "%d", out->status), out->body.bytes,
+		    s->a.answer.position)});
 	return db_commit(&s->tx, &s->e);
 }
 
@@ -286,7 +299,8 @@ only_who(struct serving *s)
 {
 	struct err faults = s->e;
 	struct db_rows rows;
-	const char *params[] = {s->claim.hash, permission_name(s->match.route->permission)};
+	const char *params[] = {s->claim.hash,
+	    permission_name(s->match.route->permission)};
 
 	if (s->match.route->permission == PERM_NONE)
 		return -1;
@@ -344,7 +358,7 @@ publish(struct serving *s)
 	struct err e;
 
 	err_reset(&e);
-	if (!n || s->replayed)
+	if (!s->app->bus || !n || s->replayed)
 		return;
 	events = arena_alloc(s->r->arena, n * sizeof(*events));
 	for (size_t i = 0; i < n; i++)
@@ -355,7 +369,8 @@ publish(struct serving *s)
 		    .len = db_len(rows, i, 2),
 		};
 	if (bus_publish(s->app->bus, s->sppg_id, db_text(rows, 0, 5), events, n, &e) < 0)
-		log_event(LOG_WARN, "publish", "request", s->r->request_id, "detail", e.detail, NULL);
+		log_event(LOG_WARN, "publish", "request", s->r->request_id, "detail",
+		    e.detail, NULL);
 }
 
 static void
@@ -364,11 +379,15 @@ tell_sessions(struct serving *s)
 	const struct answer *out = &s->a.answer;
 	struct err e;
 
+	if (!s->app->bus)
+		return;
 	err_reset(&e);
-	if (out->session_line && bus_session_put(s->app->bus, out->session_hash, out->session_line,
-				     strlen(out->session_line), BUS_SESSION_TTL_S, &e) < 0)
+	if (out->session_line &&
+	    bus_session_put(s->app->bus, out->session_hash, out->session_line,
+		strlen(out->session_line), BUS_SESSION_TTL_S, &e) < 0)
 		log_event(LOG_DEBUG, "session-cache", "detail", e.detail, NULL);
-	if (out->n_ended && bus_session_drop(s->app->bus, s->sppg_id, out->ended, out->n_ended, &e) < 0)
+	if (out->n_ended &&
+	    bus_session_drop(s->app->bus, s->sppg_id, out->ended, out->n_ended, &e) < 0)
 		log_event(LOG_WARN, "session-revoke", "detail", e.detail, NULL);
 }
 
@@ -381,8 +400,10 @@ set_cookie(struct serving *s)
 	long age = token && token[0] ? s->app->conf->session_hours * 3600 : 0;
 
 	if (token)
-		buf_printf(&s->app->reply.headers, "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%ld%s\r\n",
-		    who_cookie_name(s->app->https), token, age, s->app->https ? "; Secure" : "");
+		buf_printf(&s->app->reply.headers,
+		    "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%ld%s\r\n",
+		    who_cookie_name(s->app->https), token, age,
+		    s->app->https ? "; Secure" : "");
 }
 
 /* Other sites' pages may read the reply only when their origin is allowed. */
@@ -425,7 +446,8 @@ send_error(struct serving *s)
 	reply_reset(reply);
 	reply_common(reply, s->r->request_id, s->app->https);
 	allow_origin(s);
-	reply_error(reply, &s->e, s->r->request_id, accept && strstr(accept, "application/problem+json"));
+	reply_error(reply, &s->e, s->r->request_id,
+	    accept && strstr(accept, "application/problem+json"));
 }
 
 /* What a path takes; also the answer to a CORS preflight. */
@@ -453,10 +475,12 @@ log_request(struct serving *s, long long took_us)
 	const struct err *e = &s->e;
 	bool failed = e->code != E_OK;
 
-	log_event(reply->status >= 500 ? LOG_ERROR : LOG_INFO, "request", "method", http_method_name(s->r->method),
-	    "path", arena_strndup(s->r->arena, s->r->uri, strcspn(s->r->uri, "?")), "status",
-	    log_num(reply->status), "us", log_num(took_us), "id", s->r->request_id, "address", s->r->address,
-	    "sppg", s->sppg_id, "person", s->person_id, "code", failed ? err_info(e->code)->name : NULL, "detail",
+	log_event(reply->status >= 500 ? LOG_ERROR : LOG_INFO, "request", "method",
+	    http_method_name(s->r->method), "path",
+	    arena_strndup(s->r->arena, s->r->uri, strcspn(s->r->uri, "?")), "status",
+	    log_num(reply->status), "us", log_num(took_us), "id", s->r->request_id,
+	    "address", s->r->address, "sppg", s->sppg_id, "person", s->person_id, "code",
+	    failed ? err_info(e->code)->name : NULL, "detail",
 	    failed && e->detail[0] ? e->detail : NULL, NULL);
 }
 
@@ -478,7 +502,8 @@ prepare(struct serving *s)
 	if (route_find(r->method, &path, r->arena, &s->match, &s->e) < 0)
 		return -1;
 	if (s->match.route->permission != PERM_NONE) {
-		who_claim(&s->claim, http_header(r, "HTTP_COOKIE"), http_header(r, "HTTP_AUTHORIZATION"), s->app->https);
+		who_claim(&s->claim, http_header(r, "HTTP_COOKIE"),
+		    http_header(r, "HTTP_AUTHORIZATION"), s->app->https);
 		if (s->claim.means == WHO_NOBODY)
 			return fail(&s->e, E_UNAUTHORIZED, NULL);
 	}
@@ -554,7 +579,8 @@ app_serve(struct app *app, struct http_request *r)
 	} else {
 		send_error(&s);
 	}
-	http_reply(r, app->reply.status, &app->reply.headers, app->reply.body.bytes, app->reply.body.len);
+	http_reply(r, app->reply.status, &app->reply.headers, app->reply.body.bytes,
+	    app->reply.body.len);
 	log_request(&s, db_now_us() - began_us);
 	db_end(&s.tx);
 }

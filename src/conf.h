@@ -21,8 +21,7 @@ struct conf {
 };
 
 /*
- * Fills c from the defaults, then from the file: path, else $DAPUR_CONF, else SYSCONFDIR/dapur/dapur.conf (which may be
- * missing; a named file may not). Lines are `key = value`; `#` begins a comment line; a value may
+ * Fills c from the defaults, then from the file: path, else $DAPUR_CONF, else SYSCONFDIR/dapur/dapur.conf. Lines are `key = value`; `#` begins a comment line; a value may
  * stand in double quotes. Fails E_INTERNAL with file, line and reason in text.
  */
 int conf_load(struct conf *c, const char *path, struct err *e) MUST_CHECK;

@@ -76,7 +76,8 @@ http_stop(void)
 const char *
 http_header(const struct http_request *r, const char *name)
 {
-	const char *value = FCGX_GetParam(name, r->server->cgi ? environ : r->server->fcgi.envp);
+	const char *value =
+	    FCGX_GetParam(name, r->server->cgi ? environ : r->server->fcgi.envp);
 
 	return value && strlen(value) <= HTTP_HEADER_MAX ? value : NULL;
 }
@@ -84,8 +85,8 @@ http_header(const struct http_request *r, const char *name)
 static bool
 is_local(const char *address)
 {
-	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || !address[0] ||
-	    strncmp(address, "unix", 4) == 0;
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+	    !address[0] || strncmp(address, "unix", 4) == 0;
 }
 
 /* Only the last element was written by the proxy next to us; all before it is the client's word. */
@@ -103,7 +104,8 @@ client_address(const struct http_request *r, bool trusted_proxy)
 	last = strrchr(forwarded, ',');
 	last = last ? last + 1 : forwarded;
 	last += strspn(last, " ");
-	return last[0] && strspn(last, "0123456789abcdefABCDEF.:") == strlen(last) ? last : peer;
+	return last[0] && strspn(last, "0123456789abcdefABCDEF.:") == strlen(last) ? last
+										   : peer;
 }
 
 /* The web server's own name for the request; its log has it too. */
@@ -111,7 +113,8 @@ static const char *
 request_id(const struct http_request *r)
 {
 	static const char *const names[] = {"HTTP_X_REQUEST_ID", "UNIQUE_ID"};
-	static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_@.";
+	static const char allowed[] =
+	    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_@.";
 	static unsigned count;
 
 	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
@@ -121,14 +124,13 @@ request_id(const struct http_request *r)
 		if (len && len <= 64 && strspn(id, allowed) == len)
 			return id;
 	}
-	return arena_printf(r->arena, "%llx-%lx-%x", (unsigned long long)r->server->opened_s, (unsigned long)getpid(), count++);
+	return arena_printf(r->arena, "%llx-%lx-%x",
+	    (unsigned long long)r->server->opened_s, (unsigned long)getpid(), count++);
 }
 
 static void
 fill(struct http_request *r, bool trusted_proxy)
 {
-	const char *https = http_header(r, "HTTPS");
-	const char *proto = http_header(r, "HTTP_X_FORWARDED_PROTO");
 	const char *host = http_header(r, "HTTP_HOST");
 	const char *question;
 
@@ -140,13 +142,12 @@ fill(struct http_request *r, bool trusted_proxy)
 	r->query = question ? question + 1 : "";
 	r->address = client_address(r, trusted_proxy);
 	r->request_id = request_id(r);
-	r->https = (https && strcasecmp(https, "on") == 0) ||
-	    (trusted_proxy && proto && strcmp(proto, "https") == 0);
 	r->host = host ? host : "";
 }
 
 bool
-http_accept(struct http_server *s, struct http_request *ret, struct arena *a, bool trusted_proxy)
+http_accept(struct http_server *s, struct http_request *ret, struct arena *a,
+    bool trusted_proxy)
 {
 	if (stopping || (s->cgi && s->served))
 		return false;
@@ -195,13 +196,15 @@ http_read_body(struct http_request *r, size_t max, struct err *e)
 			return fail(e, E_BAD_JSON, "the Content-Length is not a number");
 		if (want > max) {
 			drain(r->server);
-			return fail(e, E_TOO_LARGE, "the body is larger than %zu bytes", max);
+			return fail(e, E_TOO_LARGE, "the body is larger than %zu bytes",
+			    max);
 		}
 		cap = (size_t)want;
 	} else if (!chunked) {
 		return 0; /* mod_cgid gives a chunked body without a length; anything else has none */
 	}
-	body = arena_alloc(r->arena, cap + 2); /* one byte more than allowed, and the NUL */
+	body =
+	    arena_alloc(r->arena, cap + 2); /* one byte more than allowed, and the NUL */
 	while (len <= cap && (n = read_some(r->server, body + len, cap + 1 - len)) > 0)
 		len += n;
 	if (len > cap) {
@@ -219,7 +222,8 @@ http_read_body(struct http_request *r, size_t max, struct err *e)
 /* --- paths --- */
 
 int
-http_split_path(const char *uri, const char *base, struct arena *a, struct http_path *ret, struct err *e)
+http_split_path(const char *uri, const char *base, struct arena *a, struct http_path *ret,
+    struct err *e)
 {
 	size_t base_len = strlen(base), len = strcspn(uri, "?#");
 	const char *p = uri + base_len, *end = uri + len;
@@ -232,8 +236,9 @@ http_split_path(const char *uri, const char *base, struct arena *a, struct http_
 		size_t n = (size_t)((slash ? slash : end) - p - 1);
 		char *segment = text_decode(a, p + 1, n, false);
 
-		if (path.n == HTTP_SEGMENTS_MAX || !segment || !segment[0] || strcmp(segment, ".") == 0 ||
-		    strcmp(segment, "..") == 0 || !text_utf8_valid(segment, strlen(segment)))
+		if (path.n == HTTP_SEGMENTS_MAX || !segment || !segment[0] ||
+		    strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0 ||
+		    !text_utf8_valid(segment, strlen(segment)))
 			return fail(e, E_NOT_FOUND, "there is nothing at this path");
 		path.segments[path.n++] = segment;
 		p += n + 1;
@@ -250,11 +255,12 @@ reason_of(int status)
 	static const struct {
 		int status;
 		const char *reason;
-	} reasons[] = {{200, "OK"}, {201, "Created"}, {304, "Not Modified"}, {400, "Bad Request"},
-	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-	    {409, "Conflict"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-	    {422, "Unprocessable Content"}, {429, "Too Many Requests"}, {500, "Internal Server Error"},
-	    {503, "Service Unavailable"}};
+	} reasons[] = {{200, "OK"}, {201, "Created"}, {304, "Not Modified"},
+	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+	    {404, "Not Found"}, {405, "Method Not Allowed"}, {409, "Conflict"},
+	    {412, "Precondition Failed"}, {413, "Content Too Large"},
+	    {422, "Unprocessable Content"}, {429, "Too Many Requests"},
+	    {500, "Internal Server Error"}, {503, "Service Unavailable"}};
 
 	for (size_t i = 0; i < N_ELEMENTS(reasons); i++)
 		if (reasons[i].status == status)
@@ -272,10 +278,12 @@ put(struct http_server *s, const char *p, size_t len)
 }
 
 void
-http_reply(struct http_request *r, int status, const struct buf *headers, const char *body, size_t len)
+http_reply(struct http_request *r, int status, const struct buf *headers,
+    const char *body, size_t len)
 {
 	char line[128];
-	int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reason_of(status));
+	int n =
+	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reason_of(status));
 
 	put(r->server, line, (size_t)n);
 	put(r->server, headers->bytes, headers->len);

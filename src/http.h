@@ -35,7 +35,6 @@ struct http_request {
 	const char *address;
 	const char *request_id; /* from the web server, else made here */
 	const char *host;       /* Host header or SERVER_NAME:PORT */
-	bool https;             /* the browser came by TLS, as far as the web server tells */
 	const char *body;
 	size_t body_len;
 	struct arena *arena; /* of the request; the owner resets it */
