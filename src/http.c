@@ -25,6 +25,7 @@ struct http_server {
 };
 
 static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t listening; /* descriptor 0 is the listening socket */
 
 static enum http_method
 method_of(const char *name)
@@ -47,6 +48,7 @@ http_open(void)
 	s->cgi = FCGX_IsCGI();
 	if (!s->cgi)
 		FCGX_InitRequest(&s->fcgi, 0, FCGI_FAIL_ACCEPT_ON_INTR);
+	listening = !s->cgi;
 	return s;
 }
 
@@ -71,6 +73,10 @@ http_stop(void)
 {
 	stopping = 1;
 	FCGX_ShutdownPending();
+	/* a signal just before accept() would else wait for one more request */
+	if (listening)
+		close(STDIN_FILENO);
+	listening = 0;
 }
 
 const char *
