@@ -1,6 +1,5 @@
 /* dapur-stream alone, started as websocketd starts it. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { createInterface } from 'node:readline';
@@ -88,7 +87,8 @@ suite('dapur-stream', () => {
 		const before = memory();
 		for (let n = 0; n < 256 && child.exitCode === null; n++)
 			if (!child.stdin.write('x'.repeat(1 << 18)))
-				await Promise.race([once(child.stdin, 'drain'), child.exited]);
+				await Promise.race([child.exited,
+				    new Promise((resolve) => child.stdin.once('drain', resolve))]);
 		child.stdin.write('\nPING\n');
 		for (;;) {
 			const line = await child.line();
