@@ -1,24 +1,20 @@
 #include "input.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <json-c/json.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "input_check.h"
 #include "text.h"
 
 #include "banned.h"
 
 enum {
 	DEPTH_MAX = 16,       /* of a JSON body */
-	URL_MAX = 500,        /* bytes */
-	ID_MAX = 64,          /* bytes */
 	QUERY_PAIRS_MAX = 64, /* of a query string */
-	YEAR_MIN = 2000,
-	YEAR_MAX = 2199,
+	NUMBER_MAX = 40,      /* bytes of a JSON number */
 };
 
 static const struct field *
@@ -28,201 +24,6 @@ find(const struct field *fields, const char *name, enum field_place place)
 		if (f->place == place && strcmp(f->name, name) == 0)
 			return f;
 	return NULL;
-}
-
-/* --- one value of text --- */
-
-static bool
-has_control(const char *s, bool multiline)
-{
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if ((c < 0x20 && !(multiline && (c == '\n' || c == '\t' || c == '\r'))) || c == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static bool
-digits(const char **p, int n, int *ret)
-{
-	*ret = 0;
-	for (; n; n--, (*p)++) {
-		if (**p < '0' || **p > '9')
-			return false;
-		*ret = *ret * 10 + (**p - '0');
-	}
-	return true;
-}
-
-static bool
-take_char(const char **p, char c)
-{
-	if (**p != c)
-		return false;
-	(*p)++;
-	return true;
-}
-
-/* RFC 3339 full-date; advances p. */
-static bool
-take_date(const char **p)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int year, month, day, last;
-
-	if (!digits(p, 4, &year) || !take_char(p, '-') || !digits(p, 2, &month) || !take_char(p, '-') ||
-	    !digits(p, 2, &day) || year < YEAR_MIN || year > YEAR_MAX || month < 1 || month > 12)
-		return false;
-	last = days[month - 1] +
-	    (month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0));
-	return day >= 1 && day <= last;
-}
-
-/* What follows the date in an RFC 3339 date-time; leap seconds are refused, as PostgreSQL would round them. */
-static bool
-take_clock(const char **p)
-{
-	int hour, minute, second, zone_hour, zone_minute;
-
-	if ((**p != 'T' && **p != 't') || !(*p)++ || !digits(p, 2, &hour) || !take_char(p, ':') ||
-	    !digits(p, 2, &minute) || !take_char(p, ':') || !digits(p, 2, &second) || hour > 23 ||
-	    minute > 59 || second > 59)
-		return false;
-	if (take_char(p, '.')) {
-		size_t n = strspn(*p, "0123456789");
-
-		if (n < 1 || n > 9)
-			return false;
-		*p += n;
-	}
-	if (take_char(p, 'Z') || take_char(p, 'z'))
-		return true;
-	if (!take_char(p, '+') && !take_char(p, '-'))
-		return false;
-	return digits(p, 2, &zone_hour) && take_char(p, ':') && digits(p, 2, &zone_minute) &&
-	    zone_hour < 15 && zone_minute < 60;
-}
-
-static bool
-is_date(const char *s)
-{
-	return take_date(&s) && (!*s || (take_clock(&s) && !*s));
-}
-
-static bool
-is_time(const char *s)
-{
-	return take_date(&s) && take_clock(&s) && !*s;
-}
-
-static bool
-in_values(const char *const *values, const char *s, size_t len)
-{
-	for (; *values; values++)
-		if (strlen(*values) == len && memcmp(*values, s, len) == 0)
-			return true;
-	return false;
-}
-
-static int
-fail_values(const struct field *f, struct err *e)
-{
-	char list[96] = "";
-	size_t n = 0;
-
-	for (const char *const *v = f->values; *v && n < sizeof(list) - 1; v++)
-		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? " " : "", *v);
-	return fail_field(e, f->name, "NOT_ALLOWED", "must be one of %s", list);
-}
-
-static int
-check_enums(const struct field *f, const char *s, struct err *e)
-{
-	for (;;) {
-		size_t len = strcspn(s, ",");
-
-		if (!in_values(f->values, s, len))
-			return fail_values(f, e);
-		if (!s[len])
-			return 0;
-		s += len + 1;
-	}
-}
-
-static int
-check_text(const struct field *f, const char *s, struct err *e)
-{
-	size_t n = text_chars(s);
-
-	if (has_control(s, true))
-		return fail_field(e, f->name, "CONTROL", "must not hold control characters");
-	if (n < (size_t)f->min)
-		return fail_field(e, f->name, "TOO_SHORT", "must have at least %lld characters", f->min);
-	if (n > (size_t)f->max)
-		return fail_field(e, f->name, "TOO_LONG", "must have at most %lld characters", f->max);
-	return 0;
-}
-
-static int
-check_number(const struct field *f, double v, struct err *e)
-{
-	if (!isfinite(v))
-		return fail_field(e, f->name, "WRONG_TYPE", "must be a number");
-	if (v < (double)f->min)
-		return fail_field(e, f->name, "TOO_SMALL", "must be at least %lld", f->min);
-	if (v > (double)f->max)
-		return fail_field(e, f->name, "TOO_LARGE", "must be at most %lld", f->max);
-	return 0;
-}
-
-static bool
-is_id(const char *s)
-{
-	return s[0] && strlen(s) <= ID_MAX && !has_control(s, false);
-}
-
-/* A value that came as text: a string of the body, or any of path and query. */
-static int
-check_string(const struct field *f, const char *s, struct err *e)
-{
-	char *end;
-
-	switch (f->kind) {
-	case FIELD_TEXT:
-		return check_text(f, s, e);
-	case FIELD_ID:
-		return is_id(s) ? 0 : fail_field(e, f->name, "INVALID", "is not an id");
-	case FIELD_ENUM:
-		return in_values(f->values, s, strlen(s)) ? 0 : fail_values(f, e);
-	case FIELD_ENUMS:
-		return check_enums(f, s, e);
-	case FIELD_DATE:
-		return is_date(s) ? 0
-				  : fail_field(e, f->name, "NOT_A_DATE",
-					"must be a date such as 2026-01-31 (RFC 3339)");
-	case FIELD_TIME:
-		return is_time(s) ? 0
-				  : fail_field(e, f->name, "NOT_A_TIME",
-					"must be a time such as 2026-01-31T04:00:00Z (RFC 3339)");
-	case FIELD_INT:
-		errno = 0;
-		(void)strtoll(s, &end, 10);
-		if (errno || end == s || *end || strspn(s, "-0123456789") != strlen(s))
-			return fail_field(e, f->name, "WRONG_TYPE", "must be a whole number");
-		return check_number(f, (double)strtoll(s, NULL, 10), e);
-	case FIELD_BOOL:
-		if (strcmp(s, "1") == 0 || strcmp(s, "0") == 0 || strcmp(s, "true") == 0 ||
-		    strcmp(s, "false") == 0)
-			return 0;
-		return fail_field(e, f->name, "WRONG_TYPE", "must be true or false");
-	case FIELD_DECIMAL:
-	case FIELD_IDS:
-	case FIELD_URLS:
-		break;
-	}
-	return fail_field(e, f->name, "WRONG_TYPE", "does not belong here");
 }
 
 /* --- path and query --- */
@@ -250,13 +51,14 @@ read_path(struct input *in, const struct input_source *src, struct err *e)
 		const struct field *f = find(in->fields, src->path_names[i], IN_PATH);
 
 		assert(f); /* the route table names its own placeholders */
-		if (check_string(f, src->path_values[i], e) == 0)
+		if (input_check_string(f, src->path_values[i], e) == 0)
 			keep(in, f, src->path_values[i]);
 	}
 }
 
 static void
-read_pair(struct input *in, const char *name, const char *value, struct arena *a, struct err *e)
+read_pair(struct input *in, const char *name, const char *value, struct arena *a,
+    struct err *e)
 {
 	const struct field *f = find(in->fields, name, IN_QUERY);
 
@@ -270,7 +72,7 @@ read_pair(struct input *in, const char *name, const char *value, struct arena *a
 	}
 	if (!value[0]) /* an empty form field filters nothing */
 		return;
-	if (check_string(f, value, e) == 0)
+	if (input_check_string(f, value, e) == 0)
 		keep(in, f, f->kind == FIELD_ENUMS ? as_array(a, value) : value);
 }
 
@@ -284,12 +86,16 @@ read_query(struct input *in, const char *query, struct arena *a, struct err *e)
 		const char *equals = memchr(query, '=', len);
 		size_t name_len = equals ? (size_t)(equals - query) : len;
 		char *name = text_decode(a, query, name_len, true);
-		char *value = equals ? text_decode(a, equals + 1, len - name_len - 1, true)
-				     : arena_strdup(a, "");
+		char *value = equals
+		    ? text_decode(a, equals + 1, len - name_len - 1, true)
+		    : arena_strdup(a, "");
 
-		if (len && (!name || !value || !text_utf8_valid(name, strlen(name)) ||
-			       !text_utf8_valid(value, strlen(value)) || ++n > QUERY_PAIRS_MAX)) {
-			(void)fail_field(e, "?", "ENCODING", "the query string is not valid");
+		if (len &&
+		    (!name || !value || !text_utf8_valid(name, strlen(name)) ||
+			!text_utf8_valid(value, strlen(value)) ||
+			++n > QUERY_PAIRS_MAX)) {
+			(void)fail_field(e, "?", "ENCODING",
+			    "the query string is not valid");
 			return;
 		}
 		if (len)
@@ -313,34 +119,32 @@ add_element(struct buf *b, const char *s)
 	buf_addc(b, '"');
 }
 
-static bool
-is_url(const char *s)
-{
-	return strncmp(s, "https://", 8) == 0 && s[8] && s[8] != '/' && strlen(s) <= URL_MAX &&
-	    !has_control(s, false) && !strpbrk(s, " \"<>\\^`{|}");
-}
-
 static int
-read_array(struct input *in, const struct field *f, json_object *v, struct arena *a, struct err *e)
+read_array(struct input *in, const struct field *f, json_object *v, struct arena *a,
+    struct err *e)
 {
 	size_t n = json_object_array_length(v);
 	struct buf b;
 
 	if (n > (size_t)f->max)
-		return fail_field(e, f->name, "TOO_LONG", "must have at most %lld elements", f->max);
+		return fail_field(e, f->name, "TOO_LONG",
+		    "must have at most %lld elements", f->max);
 	buf_init(&b, 0);
 	buf_addc(&b, '{');
 	for (size_t i = 0; i < n; i++) {
 		json_object *item = json_object_array_get_idx(v, i);
-		const char *s = json_object_is_type(item, json_type_string) ? json_object_get_string(item) : NULL;
+		const char *s = json_object_is_type(item, json_type_string)
+		    ? json_object_get_string(item)
+		    : NULL;
 		char path[64];
 
 		snprintf(path, sizeof(path), "%s.%zu", f->name, i);
 		if (!s || strlen(s) != (size_t)json_object_get_string_len(item) ||
-		    !(f->kind == FIELD_URLS ? is_url(s) : is_id(s))) {
+		    !(f->kind == FIELD_URLS ? input_is_url(s) : input_is_id(s))) {
 			buf_free(&b);
 			return fail_field(e, path, "INVALID", "%s",
-			    f->kind == FIELD_URLS ? "must be an https URL" : "is not an id");
+			    f->kind == FIELD_URLS ? "must be an https URL"
+						  : "is not an id");
 		}
 		add_element(&b, s);
 	}
@@ -397,7 +201,8 @@ type_name(enum json_type t)
 }
 
 static int
-read_member(struct input *in, const char *name, json_object *v, struct arena *a, struct err *e)
+read_member(struct input *in, const char *name, json_object *v, struct arena *a,
+    struct err *e)
 {
 	const struct field *f = find(in->fields, name, IN_BODY);
 	enum json_type want, got = json_object_get_type(v);
@@ -420,14 +225,47 @@ read_member(struct input *in, const char *name, json_object *v, struct arena *a,
 	if (got == json_type_string) {
 		if (strlen(s) != (size_t)json_object_get_string_len(v))
 			return fail_field(e, name, "CONTROL", "must not hold a NUL");
-		if (check_string(f, s, e) < 0)
+		if (input_check_string(f, s, e) < 0)
 			return -1;
 	}
-	if ((got == json_type_int || got == json_type_double) &&
-	    check_number(f, json_object_get_double(v), e) < 0)
-		return -1;
+	if (got == json_type_int || got == json_type_double) {
+		if (strlen(s) > NUMBER_MAX)
+			return fail_field(e, name, "TOO_LONG",
+			    "must have at most %d digits", NUMBER_MAX);
+		if (input_check_number(f, json_object_get_double(v), e) < 0)
+			return -1;
+	}
 	keep(in, f, arena_strdup(a, s));
 	return 0;
+}
+
+/*
+ * What json-c lets pass: a name that stands twice (it keeps the last), a NUL in a name (it cuts there), raw control
+ * characters in strings. s is valid JSON otherwise. NULL when nothing is wrong.
+ */
+static const char *
+second_look(const char *s, size_t n_members)
+{
+	bool nul = false; /* in the last string */
+	size_t n = 0;
+	int depth = 0;
+
+	for (; *s; s++) {
+		if (*s == '"') {
+			nul = false;
+			for (s++; *s != '"'; s++) {
+				if ((unsigned char)*s < 0x20)
+					return "a raw control character in a string";
+				if (*s == '\\')
+					nul |= strncmp(++s, "u0000", 5) == 0;
+			}
+		}
+		if (*s == ':' && nul)
+			return "a NUL in a name";
+		n += *s == ':' && depth == 1;
+		depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+	}
+	return n == n_members ? NULL : "a name stands twice";
 }
 
 static json_object *
@@ -436,6 +274,7 @@ parse_body(const char *body, size_t len, struct err *e)
 	json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
 	json_object *root;
 	enum json_tokener_error why;
+	const char *fault = NULL;
 
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	/* the NUL behind the body ends a lone number too */
@@ -444,17 +283,17 @@ parse_body(const char *body, size_t len, struct err *e)
 	if (why == json_tokener_success && json_tokener_get_parse_end(tok) < len)
 		why = json_tokener_error_parse_unexpected;
 	json_tokener_free(tok);
-	if (why != json_tokener_success) {
-		json_object_put(root);
-		(void)fail(e, E_BAD_JSON, "the body is not valid JSON: %s", json_tokener_error_desc(why));
-		return NULL;
-	}
-	if (!json_object_is_type(root, json_type_object)) {
-		json_object_put(root);
-		(void)fail(e, E_BAD_JSON, "the body must be a JSON object");
-		return NULL;
-	}
-	return root;
+	if (why != json_tokener_success)
+		fault = json_tokener_error_desc(why);
+	else if (!json_object_is_type(root, json_type_object))
+		fault = "it must be an object";
+	else
+		fault = second_look(body, (size_t)json_object_object_length(root));
+	if (!fault)
+		return root;
+	json_object_put(root);
+	(void)fail(e, E_BAD_JSON, "the body is not valid JSON: %s", fault);
+	return NULL;
 }
 
 static bool
@@ -467,7 +306,8 @@ takes_body(const struct field *fields)
 }
 
 static int
-read_body(struct input *in, const struct input_source *src, struct arena *a, struct err *e)
+read_body(struct input *in, const struct input_source *src, struct arena *a,
+    struct err *e)
 {
 	json_object *root;
 
@@ -482,8 +322,8 @@ read_body(struct input *in, const struct input_source *src, struct arena *a, str
 	root = parse_body(src->body, src->body_len, e);
 	if (!root)
 		return -1;
-	json_object_object_foreach(root, name, value)
-		(void)read_member(in, name, value, a, e);
+	json_object_object_foreach(root, name, value)(void)
+	    read_member(in, name, value, a, e);
 	json_object_put(root);
 	return 0;
 }
@@ -496,15 +336,16 @@ missing_fields(const struct input *in, struct err *e)
 		bool known = in->given[i];
 
 		for (size_t k = 0; k < e->n_fields; k++)
-			known |= strncmp(e->fields[k].path, f->name, sizeof(e->fields[k].path) - 1) == 0;
+			known |= strncmp(e->fields[k].path, f->name,
+				     sizeof(e->fields[k].path) - 1) == 0;
 		if (f->flags & FIELD_REQUIRED && !known)
 			(void)fail_field(e, f->name, "REQUIRED", "is required");
 	}
 }
 
 int
-input_read(struct input *ret, const struct field *fields, const struct input_source *src, struct arena *a,
-    struct err *e)
+input_read(struct input *ret, const struct field *fields, const struct input_source *src,
+    struct arena *a, struct err *e)
 {
 	*ret = (struct input){.fields = fields};
 	for (const struct field *f = fields; f && f->name; f++)

@@ -2,8 +2,8 @@
  * input.h: a stranger's bytes -> checked fields, by table. The only parser of foreign JSON.
  *
  * A route's fields say name, place, kind and range. input_read() checks all of them and reports every fault
- * at once; unknown and repeated names are refused. A value that passed is text that PostgreSQL
- * takes as it stands, so a handler converts nothing.
+ * at once; unknown and repeated names are refused. A value that passed is text that PostgreSQL takes as it
+ * stands, so a handler converts nothing.
  */
 #ifndef DAPUR_INPUT_H
 #define DAPUR_INPUT_H
@@ -14,7 +14,7 @@
 #include "mem.h"
 
 enum field_kind {
-	FIELD_TEXT,    /* min..max characters; no NUL, and no control characters but newline and tab */
+	FIELD_TEXT, /* min..max characters; no NUL, and no control characters but newlines and tabs */
 	FIELD_ID,      /* 1-64 bytes, no control characters */
 	FIELD_INT,     /* min..max */
 	FIELD_DECIMAL, /* min..max, a JSON number */
@@ -45,7 +45,7 @@ struct field {
 	unsigned flags;
 	long long min, max;
 	const char *const *values; /* FIELD_ENUM(S): NULL-ended */
-	const char *column;        /* its column in input_record(); NULL: not part of it */
+	const char *column; /* its column in input_record(); NULL: not part of it */
 };
 
 enum { INPUT_FIELDS_MAX = 48 };
@@ -63,12 +63,13 @@ struct input_source {
 	const char *const *path_values;
 	size_t n_path;
 	const char *query; /* undecoded */
-	const char *body;
+	const char *body;  /* body_len bytes and a NUL */
 	size_t body_len;
 };
 
 /* Fails E_BAD_JSON, or E_INVALID with every fault in e->fields. */
-int input_read(struct input *ret, const struct field *fields, const struct input_source *src, struct arena *a, struct err *e) MUST_CHECK;
+int input_read(struct input *ret, const struct field *fields,
+    const struct input_source *src, struct arena *a, struct err *e) MUST_CHECK;
 
 /* The value of a field of the table (an assertion: the name is there); NULL when absent or null. */
 const char *input_text(const struct input *in, const char *name);

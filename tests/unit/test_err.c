@@ -18,9 +18,10 @@ every_row_is_whole(void **state)
 
 		assert_true(info->http_status >= 400 && info->http_status < 600);
 		assert_in_range(-info->rpc_code, 32000, 32768);
-		assert_int_equal(strspn(info->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), strlen(info->name));
-		assert_int_equal(
-		    strspn(info->rpc_key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), strlen(info->rpc_key));
+		assert_int_equal(strspn(info->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"),
+		    strlen(info->name));
+		assert_int_equal(strspn(info->rpc_key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"),
+		    strlen(info->rpc_key));
 		assert_true(info->text[0] && info->text[strlen(info->text) - 1] != '.');
 	}
 	assert_string_equal(err_info(E_NOT_FOUND)->name, "NOT_FOUND");
@@ -79,7 +80,8 @@ faults_of_fields_add_up(void **state)
 static void
 a_cut_keeps_characters_whole(void **state)
 {
-	static const char *const units[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8d\x9a"};
+	static const char *const units[] = {"x", "\xc3\xa9", "\xe2\x82\xac",
+	    "\xf0\x9f\x8d\x9a"};
 	struct err e;
 
 	(void)state;
@@ -96,8 +98,10 @@ a_cut_keeps_characters_whole(void **state)
 			(void)fail_field(&e, long_text, "UNKNOWN", "%s", long_text);
 			(void)(fail)(&e, E_CONFLICT, "%s", long_text);
 			assert_true(text_utf8_valid(e.text, strlen(e.text)));
-			assert_true(text_utf8_valid(e.fields[0].path, strlen(e.fields[0].path)));
-			assert_true(text_utf8_valid(e.fields[0].message, strlen(e.fields[0].message)));
+			assert_true(
+			    text_utf8_valid(e.fields[0].path, strlen(e.fields[0].path)));
+			assert_true(text_utf8_valid(e.fields[0].message,
+			    strlen(e.fields[0].message)));
 			assert_true(strlen(e.text) >= ERR_TEXT - 5);
 		}
 	}

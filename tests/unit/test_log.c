@@ -49,7 +49,8 @@ levels(void **state)
 	assert_int_equal(log_level("?"), LOG_INFO);
 	log_open("unit", LOG_WARN);
 	assert_string_equal(LOGGED(LOG_INFO, "quiet", NULL), "");
-	assert_string_equal(LOGGED(LOG_WARN, "heard", NULL), "level=warn prog=unit event=heard\n");
+	assert_string_equal(LOGGED(LOG_WARN, "heard", NULL),
+	    "level=warn prog=unit event=heard\n");
 	log_open("unit", LOG_DEBUG);
 }
 
@@ -73,9 +74,10 @@ values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
-		snprintf(expected, sizeof(expected), "level=info prog=unit event=e key=%s n=-7\n", rows[i].text);
-		assert_string_equal(
-		    LOGGED(LOG_INFO, "e", "key", rows[i].value, "gone", (char *)NULL, "n", log_num(-7), NULL),
+		snprintf(expected, sizeof(expected),
+		    "level=info prog=unit event=e key=%s n=-7\n", rows[i].text);
+		assert_string_equal(LOGGED(LOG_INFO, "e", "key", rows[i].value, "gone",
+					(char *)NULL, "n", log_num(-7), NULL),
 		    expected);
 	}
 }

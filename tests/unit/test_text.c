@@ -38,7 +38,8 @@ decodes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
-		const char *out = text_decode(&a, rows[i].in, strlen(rows[i].in), rows[i].plus);
+		const char *out =
+		    text_decode(&a, rows[i].in, strlen(rows[i].in), rows[i].plus);
 
 		if (rows[i].out)
 			assert_string_equal(out, rows[i].out);
@@ -96,7 +97,8 @@ utf8(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
-		assert_int_equal(text_utf8_valid(rows[i].s, strlen(rows[i].s)), rows[i].valid);
+		assert_int_equal(text_utf8_valid(rows[i].s, strlen(rows[i].s)),
+		    rows[i].valid);
 		if (rows[i].valid)
 			assert_int_equal(text_chars(rows[i].s), rows[i].chars);
 	}
@@ -124,7 +126,8 @@ every_code_point(void **state)
 			s[2] = (char)(0x80 | (c >> 6 & 0x3f));
 			s[3] = (char)(0x80 | (c & 0x3f));
 		}
-		if (text_utf8_valid(s, strlen(s)) != (c < 0xd800 || c > 0xdfff) || text_chars(s) != 1)
+		if (text_utf8_valid(s, strlen(s)) != (c < 0xd800 || c > 0xdfff) ||
+		    text_chars(s) != 1)
 			fail_msg("U+%04X", c);
 	}
 }
