@@ -191,10 +191,11 @@ http_read_body(struct http_request *r, size_t max, struct err *e)
 {
 	const char *announced = http_header(r, "CONTENT_LENGTH");
 	const char *chunked = http_header(r, "HTTP_TRANSFER_ENCODING");
-	size_t cap = max, len = 0, n;
+	bool sized = announced && announced[0];
+	size_t cap = max, most, len = 0, n;
 	char *body;
 
-	if (announced && announced[0]) {
+	if (sized) {
 		char *end;
 		unsigned long long want = strtoull(announced, &end, 10);
 
@@ -209,15 +210,16 @@ http_read_body(struct http_request *r, size_t max, struct err *e)
 	} else if (!chunked) {
 		return 0; /* mod_cgid gives a chunked body without a length; anything else has none */
 	}
-	body =
-	    arena_alloc(r->arena, cap + 2); /* one byte more than allowed, and the NUL */
-	while (len <= cap && (n = read_some(r->server, body + len, cap + 1 - len)) > 0)
+	/* not a byte more than announced (RFC 3875 section 4.2); without a length one more tells */
+	most = sized ? cap : cap + 1;
+	body = arena_alloc(r->arena, most + 1);
+	while (len < most && (n = read_some(r->server, body + len, most - len)) > 0)
 		len += n;
 	if (len > cap) {
 		drain(r->server);
 		return fail(e, E_TOO_LARGE, "the body is larger than %zu bytes", max);
 	}
-	if (announced && announced[0] && len < cap)
+	if (sized && len < cap)
 		return fail(e, E_BAD_JSON, "the body ended early");
 	body[len] = '\0';
 	r->body = body;

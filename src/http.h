@@ -16,8 +16,8 @@
 
 enum {
 	HTTP_SEGMENTS_MAX = 8,
-	HTTP_URI_MAX = 8192,    /* bytes of a request target */
-	HTTP_HEADER_MAX = 8192, /* bytes of one header that we look at */
+	HTTP_HEADER_MAX =
+	    8192, /* bytes of one header that we look at, and of a request target */
 };
 
 /* The path below the base path, split at '/' and then percent-decoded. */
@@ -52,7 +52,8 @@ void http_stop(void);
  * The next request, or false when the program shall end. trusted_proxy: the last X-Forwarded-For element is the
  * client's address when the peer is this machine.
  */
-bool http_accept(struct http_server *s, struct http_request *ret, struct arena *a, bool trusted_proxy);
+bool http_accept(struct http_server *s, struct http_request *ret, struct arena *a,
+    bool trusted_proxy);
 
 /* A request header by its CGI name ("HTTP_COOKIE", "CONTENT_TYPE"); NULL when absent or longer than HTTP_HEADER_MAX. */
 const char *http_header(const struct http_request *r, const char *name);
@@ -63,10 +64,12 @@ int http_read_body(struct http_request *r, size_t max, struct err *e) MUST_CHECK
 
 /* Splits uri below base. Fails E_NOT_FOUND: not below base, too many segments, an empty, "." or ".." segment, bad
  * percent encoding, NUL or invalid UTF-8. */
-int http_split_path(const char *uri, const char *base, struct arena *a, struct http_path *ret, struct err *e) MUST_CHECK;
+int http_split_path(const char *uri, const char *base, struct arena *a,
+    struct http_path *ret, struct err *e) MUST_CHECK;
 
 /* The whole reply once: status, header lines (each ended by CRLF), body (left out for HEAD). */
-void http_reply(struct http_request *r, int status, const struct buf *headers, const char *body, size_t len);
+void http_reply(struct http_request *r, int status, const struct buf *headers,
+    const char *body, size_t len);
 
 /* Ends the request: the front has its reply. */
 void http_finish(struct http_request *r);
