@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "banned.h"
 
@@ -44,7 +45,8 @@ permission_find(const char *name, size_t len)
 	enum permission p;
 
 	for (p = PERM_ANY + 1; p < PERM_COUNT; p++)
-		if (strlen(permission_names[p]) == len && memcmp(permission_names[p], name, len) == 0)
+		if (strlen(permission_names[p]) == len &&
+		    memcmp(permission_names[p], name, len) == 0)
 			break;
 	return p;
 }
@@ -72,7 +74,8 @@ token_valid(const char *s, size_t len)
 	size_t n;
 
 	return len == WHO_TOKEN_LEN &&
-	    sodium_base642bin(bytes, sizeof(bytes), s, len, NULL, &n, NULL, BASE64) == 0 &&
+	    sodium_base642bin(bytes, sizeof(bytes), s, len, NULL, &n, NULL, BASE64) ==
+	    0 &&
 	    n == sizeof(bytes);
 }
 
@@ -98,7 +101,8 @@ claim_cookie(struct who_claim *c, const char *cookie, const char *name)
 
 		p += strspn(p, "; ,\t");
 		len = strcspn(p, ";,");
-		if (len > name_len && p[name_len] == '=' && memcmp(p, name, name_len) == 0) {
+		if (len > name_len && p[name_len] == '=' &&
+		    memcmp(p, name, name_len) == 0) {
 			const char *value = p + name_len + 1;
 			size_t value_len = len - name_len - 1;
 
@@ -112,14 +116,17 @@ claim_cookie(struct who_claim *c, const char *cookie, const char *name)
 }
 
 void
-who_claim(struct who_claim *ret, const char *cookie, const char *authorization, bool https)
+who_claim(struct who_claim *ret, const char *cookie, const char *authorization,
+    bool https)
 {
-	static const char scheme[] = "Bearer ";
+	static const char scheme[] = "Bearer "; /* in any case: RFC 9110 section 11.1 */
 
 	*ret = (struct who_claim){.means = WHO_NOBODY};
-	if (authorization && strncmp(authorization, scheme, sizeof(scheme) - 1) == 0) {
+	if (authorization &&
+	    strncasecmp(authorization, scheme, sizeof(scheme) - 1) == 0) {
 		const char *token = authorization + sizeof(scheme) - 1;
 
+		token += strspn(token, " ");
 		claim_token(ret, WHO_BEARER, token, strlen(token));
 		return;
 	}
@@ -139,17 +146,21 @@ who_token_new(char ret_token[WHO_TOKEN_LEN + 1], char ret_hash[WHO_HASH_HEX + 1]
 
 /* hmacsha256 takes a key of any length through its multi-part interface. */
 static void
-ticket_mac(unsigned char mac[crypto_auth_hmacsha256_BYTES], const struct ticket *t, const char *secret)
+ticket_mac(unsigned char mac[crypto_auth_hmacsha256_BYTES], const struct ticket *t,
+    const char *secret)
 {
 	crypto_auth_hmacsha256_state state;
 
-	crypto_auth_hmacsha256_init(&state, (const unsigned char *)secret, strlen(secret));
-	crypto_auth_hmacsha256_update(&state, (const unsigned char *)t, offsetof(struct ticket, mac));
+	crypto_auth_hmacsha256_init(&state, (const unsigned char *)secret,
+	    strlen(secret));
+	crypto_auth_hmacsha256_update(&state, (const unsigned char *)t,
+	    offsetof(struct ticket, mac));
 	crypto_auth_hmacsha256_final(&state, mac);
 }
 
 void
-who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash, const char *secret, int64_t now_s)
+who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash, const char *secret,
+    int64_t now_s)
 {
 	uint64_t expires = (uint64_t)(now_s + WHO_TICKET_TTL_S);
 	struct ticket t = {.reserved = {0}};
@@ -160,12 +171,13 @@ who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash, const char
 		t.expires[i] = (unsigned char)(expires >> (56 - 8 * i));
 	randombytes_buf(t.nonce, sizeof(t.nonce));
 	ticket_mac(t.mac, &t, secret);
-	sodium_bin2base64(ret_ticket, WHO_TICKET_LEN + 1, (const unsigned char *)&t, sizeof(t), BASE64);
+	sodium_bin2base64(ret_ticket, WHO_TICKET_LEN + 1, (const unsigned char *)&t,
+	    sizeof(t), BASE64);
 }
 
 int
-who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret, int64_t now_s,
-    struct err *e)
+who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret,
+    int64_t now_s, struct err *e)
 {
 	unsigned char mac[crypto_auth_hmacsha256_BYTES];
 	uint64_t expires = 0;
@@ -175,8 +187,8 @@ who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret, i
 	if (!secret[0])
 		return fail(e, E_UNAUTHORIZED, "tickets are not set up here");
 	if (strlen(ticket) != WHO_TICKET_LEN ||
-	    sodium_base642bin((unsigned char *)&t, sizeof(t), ticket, WHO_TICKET_LEN, NULL, &n, NULL,
-		BASE64) != 0 ||
+	    sodium_base642bin((unsigned char *)&t, sizeof(t), ticket, WHO_TICKET_LEN,
+		NULL, &n, NULL, BASE64) != 0 ||
 	    n != sizeof(t))
 		return fail(e, E_UNAUTHORIZED, "the ticket is not valid");
 	ticket_mac(mac, &t, secret);
@@ -197,8 +209,8 @@ who_format(const struct who *w, struct buf *out)
 {
 	const char *comma = "";
 
-	buf_printf(out, "%s\t%s\t%s\t%s\t%lld\t", w->sppg_id, w->user_id, w->name, w->role,
-	    (long long)w->expires_s);
+	buf_printf(out, "%s\t%s\t%s\t%s\t%lld\t", w->sppg_id, w->user_id, w->name,
+	    w->role, (long long)w->expires_s);
 	for (enum permission p = PERM_ANY + 1; p < PERM_COUNT; p++) {
 		if (!(w->permissions & 1u << p))
 			continue;
@@ -233,9 +245,10 @@ who_parse(struct who *ret, const char *line, size_t len, struct err *e)
 	char expires[24], *stop;
 
 	if (!take(&p, end, w.sppg_id, sizeof(w.sppg_id)) ||
-	    !take(&p, end, w.user_id, sizeof(w.user_id)) || !take(&p, end, w.name, sizeof(w.name)) ||
-	    !take(&p, end, w.role, sizeof(w.role)) || !take(&p, end, expires, sizeof(expires)) ||
-	    !w.sppg_id[0] || !w.user_id[0])
+	    !take(&p, end, w.user_id, sizeof(w.user_id)) ||
+	    !take(&p, end, w.name, sizeof(w.name)) ||
+	    !take(&p, end, w.role, sizeof(w.role)) ||
+	    !take(&p, end, expires, sizeof(expires)) || !w.sppg_id[0] || !w.user_id[0])
 		return fail_detail(e, E_INTERNAL, "malformed session line");
 	w.expires_s = strtoll(expires, &stop, 10);
 	if (stop == expires || *stop)
