@@ -87,7 +87,8 @@ set(struct conf *c, const struct setting *s, const char *value, struct err *e)
 
 	if (s->is_text) {
 		if (strlen(value) > (size_t)s->max)
-			return fail(e, E_INTERNAL, "%s is longer than %ld bytes", s->name, s->max);
+			return fail(e, E_INTERNAL, "%s is longer than %ld bytes", s->name,
+			    s->max);
 		free(*text_of(c, s));
 		*text_of(c, s) = xstrdup(value);
 		return 0;
@@ -95,8 +96,8 @@ set(struct conf *c, const struct setting *s, const char *value, struct err *e)
 	errno = 0;
 	n = strtol(value, &end, 10);
 	if (errno || end == value || *end || n < s->min || n > s->max)
-		return fail(e, E_INTERNAL, "%s must be a whole number from %ld to %ld", s->name,
-		    s->min, s->max);
+		return fail(e, E_INTERNAL, "%s must be a whole number from %ld to %ld",
+		    s->name, s->min, s->max);
 	*number_of(c, s) = n;
 	return 0;
 }
@@ -146,20 +147,28 @@ static int
 check_whole(const struct conf *c, struct err *e)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	const char *host;
 	size_t i;
 
 	for (i = 0; i < N_ELEMENTS(levels) && strcmp(c->log_level, levels[i]) != 0; i++)
 		;
 	if (i == N_ELEMENTS(levels))
-		return fail(e, E_INTERNAL, "log_level must be debug, info, warn or error");
+		return fail(e, E_INTERNAL,
+		    "log_level must be debug, info, warn or error");
 	if (c->secret[0] && strlen(c->secret) < SECRET_MIN)
-		return fail(e, E_INTERNAL, "secret must have at least %d characters", SECRET_MIN);
-	if (strncmp(c->public_url, "http://", 7) != 0 && strncmp(c->public_url, "https://", 8) != 0)
-		return fail(e, E_INTERNAL, "public_url must begin with http:// or https://");
-	if (strchr(strstr(c->public_url, "://") + 3, '/'))
-		return fail(e, E_INTERNAL, "public_url must be scheme://host[:port] without a path");
+		return fail(e, E_INTERNAL, "secret must have at least %d characters",
+		    SECRET_MIN);
+	if (strncmp(c->public_url, "http://", 7) != 0 &&
+	    strncmp(c->public_url, "https://", 8) != 0)
+		return fail(e, E_INTERNAL,
+		    "public_url must begin with http:// or https://");
+	host = strstr(c->public_url, "://") + 3;
+	if (!*host || strchr(host, '/'))
+		return fail(e, E_INTERNAL,
+		    "public_url must be scheme://host[:port] without a path");
 	if (c->base_path[0] != '/' || c->base_path[strlen(c->base_path) - 1] == '/')
-		return fail(e, E_INTERNAL, "base_path must begin with / and not end with one");
+		return fail(e, E_INTERNAL,
+		    "base_path must begin with / and not end with one");
 	return 0;
 }
 
@@ -175,7 +184,8 @@ conf_parse(struct conf *c, const char *name, FILE *f, struct err *e)
 		n++;
 		err_reset(&why);
 		if (!strchr(line, '\n') && !feof(f))
-			return fail(e, E_INTERNAL, "%s:%u: the line is too long", name, n);
+			return fail(e, E_INTERNAL, "%s:%u: the line is too long", name,
+			    n);
 		if (parse_line(c, line, &why) < 0)
 			return fail(e, E_INTERNAL, "%s:%u: %s", name, n, why.text);
 	}
@@ -216,7 +226,8 @@ conf_print(FILE *f)
 		const struct setting *s = &settings[i];
 
 		if (s->is_text)
-			fprintf(f, "%s\t%s\t%s\n", s->name, s->secret ? "" : s->def_text, s->what);
+			fprintf(f, "%s\t%s\t%s\n", s->name, s->secret ? "" : s->def_text,
+			    s->what);
 		else
 			fprintf(f, "%s\t%ld\t%s\n", s->name, s->def_number, s->what);
 	}
