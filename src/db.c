@@ -157,6 +157,7 @@ fail_result(struct db_tx *tx, const PGresult *res, struct err *e)
 			return fail_violation(&violations[i], message, e);
 	if (has_prefix(state, "40")) {
 		tx->retry = true;
+		e->retry_after_s = RETRY_AFTER_S;
 		return fail_detail(e, E_UNAVAILABLE, "postgresql %s: %s", state, message);
 	}
 	/* no connection, out of resources, shutting down, timed out, a standby */
