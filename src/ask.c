@@ -311,8 +311,7 @@ take_answers(struct ask *a)
 }
 
 /* Returns false when the helper is lost. */
-static bool
-transfer(struct ask *a, short revents)
+static bool __attribute__((noinline)) transfer(struct ask *a, short revents)
 {
 	char bytes[4096];
 	ssize_t n;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "mem.h"
 
@@ -16,6 +17,8 @@
 
 /* Most bytes of one unfinished reply: a page of history is far below; a foreign message must not fill memory. */
 #define READ_MAX (16u << 20)
+#define READ_LEN 4096
+#define SHRINK_AT 1024
 #define ARGS_ON_STACK 16
 #define HOST_CAP 256
 
@@ -33,6 +36,7 @@ struct bus_link {
 	void *push_arg;
 	struct waiting *waiting; /* ring */
 	size_t first, n, cap;
+	size_t fed; /* bytes given to this reader */
 };
 
 struct bus_text
@@ -220,6 +224,7 @@ bus_link_connect(struct bus_link *l, struct err *e)
 	if (flags >= 0)
 		(void)fcntl(l->c->fd, F_SETFD,
 		    flags | FD_CLOEXEC); /* not for the helpers we start */
+	l->fed = 0;
 	l->connecting = true;
 	l->trouble[0] = '\0';
 	greet(l);
@@ -295,13 +300,48 @@ dispatch(struct bus_link *l, redisReply *r)
 	freeReplyObject(r);
 }
 
+/* redisBufferRead() with a smaller buffer, and not inlined: 16 KiB of stack would count in every stream. */
+static int __attribute__((noinline)) read_some(struct bus_link *l, struct err *e)
+{
+	char bytes[READ_LEN];
+	ssize_t n = read(l->c->fd, bytes, sizeof(bytes));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n < 0)
+		return fail_detail(e, E_UNAVAILABLE, "redis: %s", strerror(errno));
+	if (n == 0)
+		return fail_detail(e, E_UNAVAILABLE,
+		    "redis: the server closed the connection");
+	l->fed += (size_t)n;
+	if (redisReaderFeed(l->c->reader, bytes, (size_t)n) != REDIS_OK)
+		return fail_detail(e, E_UNAVAILABLE, "redis: %s", l->c->reader->errstr);
+	return 0;
+}
+
+/* A reader keeps what its largest reply needed. An idle one is made anew: a thousand streams wait most of the time. */
+static int
+shrink(struct bus_link *l, struct err *e)
+{
+	redisReader *r = l->c->reader;
+
+	if (l->fed < SHRINK_AT || r->ridx != -1 || r->pos != r->len)
+		return 0;
+	redisReaderFree(r);
+	l->fed = 0;
+	l->c->reader = redisReaderCreate();
+	if (!l->c->reader)
+		return fail_detail(e, E_UNAVAILABLE, "redis: out of memory");
+	return 0;
+}
+
 static int
 take_replies(struct bus_link *l, struct err *e)
 {
 	void *r = NULL;
 
-	if (redisBufferRead(l->c) != REDIS_OK)
-		return fail_detail(e, E_UNAVAILABLE, "redis: %s", l->c->errstr);
+	if (read_some(l, e) < 0)
+		return -1;
 	for (;;) {
 		if (redisGetReplyFromReader(l->c, &r) != REDIS_OK)
 			return fail_detail(e, E_UNAVAILABLE, "redis: %s", l->c->errstr);
@@ -314,7 +354,7 @@ take_replies(struct bus_link *l, struct err *e)
 	}
 	if (l->c->reader->len > READ_MAX)
 		return fail_detail(e, E_UNAVAILABLE, "redis: a reply is too large");
-	return 0;
+	return shrink(l, e);
 }
 
 int

@@ -41,12 +41,14 @@ struct bus_live {
 	int64_t now_ms;
 	int64_t retry_ms; /* when away: the next try */
 	long pause_ms;
-	int64_t
-	    heard_ms; /* last sign of life of the subscription, or when it was asked for one */
-	bool asked;     /* it was asked since */
-	int64_t cmd_ms; /* last answer to a command, or the first question */
+	int64_t heard_ms; /* last sign of life of the subscription, or question for one */
+	bool asked;       /* it was asked since */
+	int64_t cmd_ms;   /* last answer to a command, or the first question */
 	unsigned seed;
 };
+
+/* Why Redis was lost is not told: it comes back or not. One for all: an err is large, a stream has to be small. */
+static struct err unread;
 
 static void on_push(void *arg, const struct bus_value *v);
 
@@ -126,10 +128,7 @@ expect_sign(struct bus_live *l)
 static void
 connect_again(struct bus_live *l)
 {
-	struct err e;
-
-	err_reset(&e);
-	if (bus_link_connect(l->sub, &e) < 0) {
+	if (bus_link_connect(l->sub, &unread) < 0) {
 		lose(l);
 		return;
 	}
@@ -142,12 +141,9 @@ connect_again(struct bus_live *l)
 static bool
 ready(struct bus_live *l)
 {
-	struct err e;
-
 	if (!l->up)
 		return false;
-	err_reset(&e);
-	if (!bus_link_is_open(l->cmd) && bus_link_connect(l->cmd, &e) < 0)
+	if (!bus_link_is_open(l->cmd) && bus_link_connect(l->cmd, &unread) < 0)
 		return false;
 	if (bus_link_waiting(l->cmd) == 0)
 		l->cmd_ms = l->now_ms;
@@ -193,10 +189,7 @@ bus_live_poll(const struct bus_live *l, struct pollfd ret_fds[BUS_LIVE_FDS],
 void
 bus_live_step(struct bus_live *l, const struct pollfd fds[BUS_LIVE_FDS], int64_t now_ms)
 {
-	struct err e;
-
 	l->now_ms = now_ms;
-	err_reset(&e);
 	if (l->none)
 		return;
 	if (!l->up) {
@@ -204,8 +197,8 @@ bus_live_step(struct bus_live *l, const struct pollfd fds[BUS_LIVE_FDS], int64_t
 			connect_again(l);
 		return;
 	}
-	if (bus_link_step(l->sub, fds[0].revents, &e) < 0 ||
-	    bus_link_step(l->cmd, fds[1].revents, &e) < 0) {
+	if (bus_link_step(l->sub, fds[0].revents, &unread) < 0 ||
+	    bus_link_step(l->cmd, fds[1].revents, &unread) < 0) {
 		lose(l);
 		return;
 	}

@@ -280,12 +280,19 @@ session_holds(struct feed *f, const struct who *w)
 	f->who.expires_s = w->expires_s;
 }
 
+static bool
+read_session(struct who *ret, const char *line, size_t len)
+{
+	static struct err unread; /* not on the stack: a stream has to be small */
+
+	return who_parse(ret, line, len, &unread) == 0;
+}
+
 static void
 on_asked(void *arg, enum ask_result result, const char *text, size_t len)
 {
 	struct feed *f = arg;
 	struct who w;
-	struct err e;
 
 	f->looking = false;
 	if (f->ended)
@@ -294,10 +301,9 @@ on_asked(void *arg, enum ask_result result, const char *text, size_t len)
 		disconnect_for(f, E_UNAUTHORIZED);
 		return;
 	}
-	err_reset(&e);
 	if (len && text[len - 1] == '\n')
 		len--;
-	if (result == ASK_AWAY || who_parse(&w, text, len, &e) < 0) {
+	if (result == ASK_AWAY || !read_session(&w, text, len)) {
 		if (!f->known)
 			disconnect_for(f, E_UNAVAILABLE);
 		return; /* an open feed stays; the next heartbeat looks again */
@@ -311,12 +317,10 @@ on_cached(void *arg, const struct bus_value *v)
 {
 	struct feed *f = arg;
 	struct who w;
-	struct err e;
 
-	err_reset(&e);
 	if (f->ended)
 		return;
-	if (v && v->kind == BUS_STRING && who_parse(&w, v->text, v->len, &e) == 0 &&
+	if (v && v->kind == BUS_STRING && read_session(&w, v->text, v->len) &&
 	    w.expires_s > now_s()) {
 		f->looking = false;
 		session_holds(f, &w);

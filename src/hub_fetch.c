@@ -22,6 +22,15 @@ pause_for(struct hub_tenant *t, long ms)
 	t->wake_ms = t->hub->now_ms + ms / 2 + rand_r(&t->hub->seed) % (ms + 1);
 }
 
+static void
+pause_longer(struct hub_tenant *t)
+{
+	t->pause_ms = t->pause_ms ? t->pause_ms * 2 : AWAY_MIN_MS;
+	if (t->pause_ms > AWAY_MAX_MS)
+		t->pause_ms = AWAY_MAX_MS;
+	pause_for(t, t->pause_ms);
+}
+
 /* Redis does not know, yet: the relay may be about to mend it. */
 static void
 in_vain(struct hub_tenant *t)
@@ -257,7 +266,6 @@ take_log(struct hub_tenant *t, const struct position *p, long long floor)
 	learn_head(t, &head);
 	t->doubt = false;
 	t->fresh = t->subscribed || bus_live_away(t->hub->bus);
-	t->pause_ms = 0;
 	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant)
 		judge(t, c, floor);
 	place(t);
@@ -292,7 +300,9 @@ on_log(void *arg, enum ask_result result, const char *text, size_t len)
 	}
 	t->from_log = any_behind(t);
 	if (t->from_log && !progress)
-		pause_for(t, AWAY_MIN_MS);
+		pause_longer(t);
+	else
+		t->pause_ms = 0;
 	if (!any_behind(t)) {
 		settled(t);
 		checked(t);

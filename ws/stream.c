@@ -36,8 +36,10 @@ struct stream {
 	struct buf out; /* not written yet */
 	bool mid_line;  /* out begins inside a line */
 	struct buf in;  /* a line that has not ended yet */
-	bool ended;
+	bool ended;     /* the last frame is in out */
+	bool gone;      /* nobody is there any more */
 	int64_t flush_by_ms;
+	struct err e; /* not on the stack: pages touched there stay */
 };
 
 static volatile sig_atomic_t restarting;
@@ -69,8 +71,10 @@ flush_out(struct stream *s)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n < 0)
-			exit(0); /* websocketd is gone: nobody is there to be told */
+		if (n < 0) {
+			s->gone = true;
+			return;
+		}
 		s->mid_line = s->out.bytes[n - 1] != '\n';
 		buf_drop(&s->out, (size_t)n);
 		if (s->feed)
@@ -105,7 +109,7 @@ sink_write(void *arg, const struct feed_frame *f)
 	if (s->out.len == 0) {
 		n = writev(STDOUT_FILENO, v, 2);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			exit(0);
+			s->gone = true;
 		done = n > 0 ? (size_t)n : 0;
 		if (done == f->len + 1)
 			return true;
@@ -135,16 +139,12 @@ static const struct feed_sink sink = {.write = sink_write, .end = sink_end};
 static void
 too_long(struct stream *s)
 {
-	struct err e;
-
-	err_reset(&e);
-	(void)fail(&e, E_TOO_LARGE, "the line is too long");
-	feed_refuse(&sink, s, &e);
+	(void)fail(&s->e, E_TOO_LARGE, "the line is too long");
+	feed_refuse(&sink, s, &s->e);
 }
 
-/* Takes one read's worth from the client; ends with stdin. */
-static void
-read_in(struct stream *s)
+/* Takes one read's worth from the client; ends with stdin. Not inlined: its bytes would deepen every other call. */
+static void __attribute__((noinline)) read_in(struct stream *s)
 {
 	char bytes[4096], *p = bytes, *lf;
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
@@ -152,8 +152,8 @@ read_in(struct stream *s)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
-		exit(0);
-	if (s->ended)
+		s->gone = true;
+	if (s->gone || s->ended)
 		return; /* drained, so that websocketd is not held up */
 	while ((lf = memchr(p, '\n', (size_t)(bytes + n - p)))) {
 		if (s->in.len == 0) {
@@ -186,9 +186,10 @@ run(struct stream *s)
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
-	while (!s->ended || (s->out.len && now_ms() < s->flush_by_ms)) {
+	while (!s->gone && (!s->ended || (s->out.len && now_ms() < s->flush_by_ms))) {
 		int64_t deadline = s->ended ? s->flush_by_ms : INT64_MAX, wait;
 		struct timespec ts;
+		int n;
 
 		fds[IN] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
 		fds[OUT] = (struct pollfd){s->out.len ? STDOUT_FILENO : -1, POLLOUT, 0};
@@ -196,7 +197,11 @@ run(struct stream *s)
 		wait = deadline == INT64_MAX ? 3600 * 1000 : deadline - now_ms();
 		wait = wait < 0 ? 0 : wait;
 		ts = (struct timespec){wait / 1000, wait % 1000 * 1000000};
-		if (ppoll(fds, N_ELEMENTS(fds), &ts, &none) < 0) {
+		n = ppoll(fds, N_ELEMENTS(fds), &ts, &none);
+		if (n == 0)
+			malloc_trim(
+			    0); /* a heartbeat is due: time to give back what bursts left */
+		if (n < 0) {
 			if (errno != EINTR)
 				exit(EXIT_SYSTEM);
 			for (size_t i = 0; i < N_ELEMENTS(fds); i++)
@@ -210,7 +215,7 @@ run(struct stream *s)
 			read_in(s);
 		if (fds[OUT].revents)
 			flush_out(s);
-		if (!s->ended)
+		if (!s->ended && !s->gone)
 			hub_step(s->hub, fds + FIRST_OF_HUB, now_ms());
 	}
 }
@@ -238,14 +243,12 @@ open_feed(struct stream *s, const struct hub_options *o)
 	    .needs_origin = true,
 	};
 	struct feed_request request = {.after = after, .topics = topics};
-	struct err e;
 
-	err_reset(&e);
 	own_host(host, sizeof(host));
 	s->hub = hub_open(o, now_ms());
-	if (feed_claim(&request.claim, &s->conf, &env, time(NULL), &e) < 0) {
-		log_event(LOG_INFO, "refused", "code", err_info(e.code)->name, NULL);
-		feed_refuse(&sink, s, &e);
+	if (feed_claim(&request.claim, &s->conf, &env, time(NULL), &s->e) < 0) {
+		log_event(LOG_INFO, "refused", "code", err_info(s->e.code)->name, NULL);
+		feed_refuse(&sink, s, &s->e);
 		return;
 	}
 	if (!feed_param(env.query, "after", after, sizeof(after)))
@@ -259,16 +262,13 @@ open_feed(struct stream *s, const struct hub_options *o)
 static void
 load_conf(struct stream *s, const char *path)
 {
-	struct err e;
-
-	err_reset(&e);
-	if (conf_load(&s->conf, path, &e) < 0) {
-		log_event(LOG_ERROR, "settings", "why", e.text, NULL);
-		(void)fail(&e, E_UNAVAILABLE, NULL);
-		s->conf.feed_queue_max = SMALL;
-		feed_refuse(&sink, s, &e);
-		exit(EXIT_SYSTEM);
-	}
+	if (conf_load(&s->conf, path, &s->e) == 0)
+		return;
+	log_event(LOG_ERROR, "settings", "why", s->e.text, NULL);
+	(void)fail(&s->e, E_UNAVAILABLE, NULL);
+	s->conf.feed_queue_max = SMALL;
+	feed_refuse(&sink, s, &s->e);
+	exit(EXIT_SYSTEM);
 }
 
 static void NORETURN
@@ -306,8 +306,10 @@ main(int argc, char **argv)
 			usage(EXIT_USAGE);
 		}
 	}
-	mallopt(M_TRIM_THRESHOLD, 32768);
+	mallopt(M_TRIM_THRESHOLD,
+	    4096); /* a burst's memory goes back at once: a thousand streams hear it */
 	mallopt(M_TOP_PAD, 0);
+	mallopt(M_MMAP_THRESHOLD, 8192);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_hup}, NULL);
 	log_open("stream", LOG_INFO);
@@ -317,5 +319,10 @@ main(int argc, char **argv)
 	feed_hub_options(&o, &s.conf, path);
 	open_feed(&s, &o);
 	run(&s);
+	feed_close(s.feed);
+	hub_close(s.hub);
+	buf_free(&s.in);
+	buf_free(&s.out);
+	conf_free(&s.conf);
 	return 0;
 }
