@@ -389,3 +389,10 @@ cmd_bench() {
 	fi
 	with_env bash "$TOP/tests/bench/run.sh" "$@"
 }
+
+# Its stack is its own (var/chaos): everything there is killed again and again.
+cmd_chaos() {
+	need_packages up
+	need_npm
+	exec node "$TOP/tests/chaos/run.js" "$@"
+}

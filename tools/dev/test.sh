@@ -5,9 +5,9 @@
 # is a function suite_NAME that prints into its log and calls count PASSED FAILED [SKIPPED].
 # shellcheck shell=bash disable=SC2034
 
-LANE_1=(lint unit api live browser)
+LANE_1=(lint unit api live browser chaos)
 LANE_2=(clang asan fuzz)
-declare -A STACK_OF=([api]=test [live]=test [browser]=test [asan]=test-asan)
+declare -A STACK_OF=([api]=test [live]=test [browser]=test [chaos]=test [asan]=test-asan)
 NODE_TIMEOUT_S=${NODE_TIMEOUT_S:-600}
 FUZZ_SECONDS=${FUZZ_SECONDS:-30}
 
@@ -23,7 +23,7 @@ cmd_test() {
 	rm -rf "$RESULTS"
 	mkdir -p "$RESULTS"
 	need_packages test
-	! wants_any api live browser asan || need_npm
+	! wants_any api live browser chaos asan || need_npm
 	DAPUR_CONFIGURE="${DAPUR_CONFIGURE:-} --enable-werror" build
 
 	trap 'exit 130' INT TERM
@@ -51,7 +51,7 @@ end_lanes() {
 	for lane in "${LANES[@]:-}"; do
 		[[ -z $lane ]] || kill_tree "$lane"
 	done
-	for stack in test test-asan; do
+	for stack in test test-asan test-chaos; do
 		[[ ! -f $TOP/var/$stack/etc/ports ]] || stack_down "$stack"
 	done
 }
@@ -227,6 +227,7 @@ unit_tests() {
 suite_api() { node_tests api "$TOP/var/test" "$BUILD"; }
 suite_live() { node_tests live "$TOP/var/test" "$BUILD"; }
 suite_browser() { node_tests browser "$TOP/var/test" "$BUILD"; }
+suite_chaos() { node_tests chaos "$TOP/var/test" "$BUILD"; } # makes a stack of its own, var/test-chaos
 
 # node_tests KIND STACK BUILD: tests/KIND/*.test.js with the environment of that stack.
 node_tests() {

@@ -1,0 +1,51 @@
+/*
+ * Bugs on purpose, to see that the checker catches them. None is a switch in
+ * the programs: the harness takes away what mends things, or builds a copy
+ * of the tree with one line changed, under var/.
+ */
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/**
+ * without  services that stay stopped for the whole run
+ * kinds    the faults dealt (all others would only blur what is shown)
+ * last     how the last act of each kitchen loses its publication
+ * change   [file, pattern, replacement] in a copy of the tree
+ */
+export const plants = {
+	'skip-publish': {
+		what: 'publishing is skipped at random, and there is no relay',
+		without: ['relay'],
+		kinds: ['redis-deny', 'stream-kill', 'events-kill', 'redis-cut-pubsub'],
+		last: 'denied',
+	},
+	'relay-off': {
+		what: 'workers are killed between COMMIT and PUBLISH, and there is no relay',
+		without: ['relay'],
+		kinds: ['api-commit-kill', 'api-kill', 'stream-kill', 'events-kill'],
+		last: 'killed',
+	},
+	'no-hole-check': {
+		what: 'the feed delivers what comes next without looking for a hole',
+		kinds: ['redis-deny', 'api-commit-kill', 'relay-stop', 'redis-cut-pubsub'],
+		last: 'denied',
+		change: ['src/hub.c', /c->at\.seq \+ 1 != l->seq/, 'c->at.seq >= l->seq'],
+	},
+};
+
+/** A copy of the tree with the change in it; gives its ./dev. */
+export async function variant(top, folder, [file, pattern, replacement])
+{
+	const run = promisify(execFile);
+	const text = readFileSync(join(top, file), 'utf8');
+
+	if (text.split(pattern).length !== 2)
+		throw new Error(`${file} has not exactly one ${pattern}: the planted bug needs another place`);
+	mkdirSync(folder, { recursive: true });
+	await run('sh', ['-c', `tar -C "$1" --exclude=./var --exclude=./.git --exclude=node_modules \
+	    --exclude=./autom4te.cache -cf - . | tar -C "$2" -xf -`, 'sh', top, folder]);
+	writeFileSync(join(folder, file), text.replace(pattern, replacement));
+	return join(folder, 'dev');
+}
