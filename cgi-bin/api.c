@@ -38,7 +38,8 @@ options(int argc, char **argv)
 			puts("api.fcgi " PACKAGE_VERSION);
 			_exit(fflush(stdout));
 		default:
-			fputs("usage: api.fcgi [-c dapur.conf]\nA FastCGI worker or a CGI program; see dapur(8).\n",
+			fputs(
+			    "usage: api.fcgi [-c dapur.conf]\nA FastCGI worker or a CGI program; see dapur(8).\n",
 			    opt == 'h' ? stdout : stderr);
 			fflush(stdout);
 			_exit(opt == 'h' ? 0 : EXIT_USAGE);

@@ -34,6 +34,7 @@ ready(struct action *a, struct err *e)
 
 const struct route act_health[] = {
     {HTTP_GET, "/health", PERM_NONE, TX_NONE, NULL, health, NULL, "the program runs"},
-    {HTTP_GET, "/ready", PERM_NONE, TX_NONE, NULL, ready, NULL, "the program and its database work"},
+    {HTTP_GET, "/ready", PERM_NONE, TX_NONE, NULL, ready, NULL,
+	"the program and its database work"},
     {0},
 };

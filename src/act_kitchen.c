@@ -19,7 +19,8 @@ static const struct field menu_fields[] = {
 static int
 menu_list(struct action *a, struct err *e)
 {
-	return action_list(a, Q_MENU_LIST, PARAMS(a->known, input_text(a->in, "programId")), e);
+	return action_list(a, Q_MENU_LIST,
+	    PARAMS(a->known, input_text(a->in, "programId")), e);
 }
 
 static const struct field staff_fields[] = {
@@ -30,12 +31,16 @@ static const struct field staff_fields[] = {
 static int
 staff_list(struct action *a, struct err *e)
 {
-	return action_list(a, Q_STAFF_LIST, PARAMS(a->known, input_text(a->in, "role")), e);
+	return action_list(a, Q_STAFF_LIST, PARAMS(a->known, input_text(a->in, "role")),
+	    e);
 }
 
 const struct route act_kitchen[] = {
-    {HTTP_GET, "/program", PERM_READ, TX_READ, NULL, program_list, "program.list", "the kitchen's programs"},
-    {HTTP_GET, "/menu", PERM_READ, TX_READ, menu_fields, menu_list, "menu.list", "the kitchen's menus"},
-    {HTTP_GET, "/staff", PERM_READ, TX_READ, staff_fields, staff_list, "staff.list", "the kitchen's people"},
+    {HTTP_GET, "/program", PERM_READ, TX_READ, NULL, program_list, "program.list",
+	"the kitchen's programs"},
+    {HTTP_GET, "/menu", PERM_READ, TX_READ, menu_fields, menu_list, "menu.list",
+	"the kitchen's menus"},
+    {HTTP_GET, "/staff", PERM_READ, TX_READ, staff_fields, staff_list, "staff.list",
+	"the kitchen's people"},
     {0},
 };

@@ -5,7 +5,8 @@
 
 #include "banned.h"
 
-static const char *const types[] = {"HYGIENE", "TEMPERATURE", "TASTE", "APPEARANCE", "SAFETY", NULL};
+static const char *const types[] = {"HYGIENE", "TEMPERATURE", "TASTE", "APPEARANCE",
+    "SAFETY", NULL};
 static const char *const severities[] = {"LOW", "MEDIUM", "HIGH", "CRITICAL", NULL};
 
 static const struct field list_fields[] = {
@@ -46,19 +47,20 @@ quality_add(struct action *a, struct err *e)
 	action_expect(a, id);
 	return action_write(a, Q_QUALITY_ADD,
 	    PARAMS(id, input_text(in, "checkType"), input_text(in, "parameter"),
-		input_text(in, "expectedValue"), input_text(in, "actualValue"), input_text(in, "passed"),
-		input_text(in, "score"), input_text(in, "severity"), input_text(in, "notes"),
+		input_text(in, "expectedValue"), input_text(in, "actualValue"),
+		input_text(in, "passed"), input_text(in, "score"),
+		input_text(in, "severity"), input_text(in, "notes"),
 		input_text(in, "recommendations"), input_text(in, "actionRequired"),
 		input_text(in, "actionTaken"), input_text(in, "followUpDate")),
 	    e);
 }
 
 const struct route act_quality[] = {
-    {HTTP_GET, "/production/{id}/quality-checks", PERM_READ, TX_READ, list_fields, quality_list,
-	"production.qualityChecks", "the quality checks of a production"},
-    {HTTP_POST, "/production/{id}/quality-checks", PERM_QUALITY_MANAGE, TX_WRITE, add_fields, quality_add,
-	"production.addQualityCheck", "add a quality check"},
-    {HTTP_PUT, "/production/{id}/quality-checks", PERM_QUALITY_MANAGE, TX_WRITE, add_fields, quality_add, NULL,
-	"add a quality check"},
+    {HTTP_GET, "/production/{id}/quality-checks", PERM_READ, TX_READ, list_fields,
+	quality_list, "production.qualityChecks", "the quality checks of a production"},
+    {HTTP_POST, "/production/{id}/quality-checks", PERM_QUALITY_MANAGE, TX_WRITE,
+	add_fields, quality_add, "production.addQualityCheck", "add a quality check"},
+    {HTTP_PUT, "/production/{id}/quality-checks", PERM_QUALITY_MANAGE, TX_WRITE,
+	add_fields, quality_add, NULL, "add a quality check"},
     {0},
 };

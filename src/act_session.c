@@ -28,7 +28,8 @@ lower(struct arena *a, const char *s)
 
 /* Answers with the session of a hash, and hands its line to the cache. */
 static int
-answer_session(struct action *a, const char *hash, const struct db_rows *rows, struct err *e)
+answer_session(struct action *a, const char *hash, const struct db_rows *rows,
+    struct err *e)
 {
 	if (!db_text(rows, 0, 0))
 		return fail(e, E_UNAUTHORIZED, NULL);
@@ -51,13 +52,15 @@ session_create(struct action *a, struct err *e)
 	struct db_rows account, rows;
 
 	if (db_run(a->tx, Q_SESSION_TRY,
-		PARAMS(email, a->address, arena_printf(a->arena, "%ld", a->site->login_tries),
+		PARAMS(email, a->address,
+		    arena_printf(a->arena, "%ld", a->site->login_tries),
 		    arena_printf(a->arena, "%ld", a->site->login_tries_address)),
 		&account, e) < 0)
 		return -1;
 	if (db_number(&account, 0, 0) > 0) {
 		e->retry_after_s = (unsigned)db_number(&account, 0, 0);
-		return fail(e, E_TOO_MANY_REQUESTS, "too many tries to log in; wait and try again");
+		return fail(e, E_TOO_MANY_REQUESTS,
+		    "too many tries to log in; wait and try again");
 	}
 	stored = db_text(&account, 0, 3);
 	if (!password_verify(stored, password))
@@ -69,8 +72,10 @@ session_create(struct action *a, struct err *e)
 	who_token_new(token, hash);
 	db_queue(a->tx,
 	    (struct db_call){Q_SESSION_DONE,
-		PARAMS(email, a->address, db_text(&account, 0, 1), db_text(&account, 0, 2), hash,
-		    arena_printf(a->arena, "%ld", a->site->session_hours), a->user_agent, new_hash)});
+		PARAMS(email, a->address, db_text(&account, 0, 1),
+		    db_text(&account, 0, 2), hash,
+		    arena_printf(a->arena, "%ld", a->site->session_hours), a->user_agent,
+		    new_hash)});
 	if (db_run(a->tx, Q_SESSION_SHOW, PARAMS(hash), &rows, e) < 0)
 		return -1;
 	a->answer.status = 201;
@@ -100,7 +105,8 @@ session_delete(struct action *a, struct err *e)
 	struct db_rows rows;
 	const char **hashes;
 
-	if (db_run_last(a->tx, Q_SESSION_END, PARAMS(a->session_hash, all ? all : "false"), &rows, e) < 0)
+	if (db_run_last(a->tx, Q_SESSION_END,
+		PARAMS(a->session_hash, all ? all : "false"), &rows, e) < 0)
 		return -1;
 	a->answer.n_ended = db_n_rows(&rows);
 	hashes = arena_alloc(a->arena, (a->answer.n_ended + 1) * sizeof(*hashes));
@@ -114,9 +120,11 @@ session_delete(struct action *a, struct err *e)
 }
 
 const struct route act_session[] = {
-    {HTTP_POST, "/session", PERM_NONE, TX_NONE, login_fields, session_create, "session.create", "log in"},
-    {HTTP_GET, "/session", PERM_ANY, TX_READ, NULL, session_get, "session.get", "who am I, with permissions"},
-    {HTTP_DELETE, "/session", PERM_ANY, TX_WRITE, logout_fields, session_delete, "session.delete",
-	"log out; all=1: everywhere"},
+    {HTTP_POST, "/session", PERM_NONE, TX_NONE, login_fields, session_create,
+	"session.create", "log in"},
+    {HTTP_GET, "/session", PERM_ANY, TX_READ, NULL, session_get, "session.get",
+	"who am I, with permissions"},
+    {HTTP_DELETE, "/session", PERM_ANY, TX_WRITE, logout_fields, session_delete,
+	"session.delete", "log out; all=1: everywhere"},
     {0},
 };

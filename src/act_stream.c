@@ -40,15 +40,18 @@ stream_info(struct action *a, struct err *e)
 		who_ticket_new(ticket, a->session_hash, site->secret, a->now_s);
 	sppg = db_text(&rows, 0, 0);
 	buf_init(&b, 0);
-	buf_printf(&b, "{\"wsUrl\":\"%s://%s%s/ws\",\"sppgId\":%s,\"userId\":%s,\"channels\":[",
-	    site->https ? "wss" : "ws", host, site->base_path, json_string(a->arena, sppg),
-	    json_string(a->arena, db_text(&rows, 0, 1)));
+	buf_printf(&b,
+	    "{\"wsUrl\":\"%s://%s%s/ws\",\"sppgId\":%s,\"userId\":%s,\"channels\":[",
+	    site->https ? "wss" : "ws", host, site->base_path,
+	    json_string(a->arena, sppg), json_string(a->arena, db_text(&rows, 0, 1)));
 	for (size_t i = 0; i < N_ELEMENTS(topics); i++)
 		buf_printf(&b, "%s%s", i ? "," : "",
-		    json_string(a->arena, arena_printf(a->arena, "%s:updates:%s", topics[i], sppg)));
-	buf_printf(&b, "],\"token\":%s%s%s,\"config\":{\"heartbeatMs\":%ld,\"tokenTtlMs\":%d,\"topics\":[",
-	    ticket[0] ? "\"" : "", ticket[0] ? ticket : "null", ticket[0] ? "\"" : "", site->heartbeat_ms,
-	    WHO_TICKET_TTL_S * 1000);
+		    json_string(a->arena,
+			arena_printf(a->arena, "%s:updates:%s", topics[i], sppg)));
+	buf_printf(&b,
+	    "],\"token\":%s%s%s,\"config\":{\"heartbeatMs\":%ld,\"tokenTtlMs\":%d,\"topics\":[",
+	    ticket[0] ? "\"" : "", ticket[0] ? ticket : "null", ticket[0] ? "\"" : "",
+	    site->heartbeat_ms, WHO_TICKET_TTL_S * 1000);
 	for (size_t i = 0; i < N_ELEMENTS(topics); i++)
 		buf_printf(&b, "%s\"%s\"", i ? "," : "", topics[i]);
 	buf_adds(&b, "]}}");

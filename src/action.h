@@ -29,15 +29,17 @@ struct site {
 
 /* What a handler answers; app.c turns it into a reply. */
 struct answer {
-	int status;       /* 0: 200 */
-	const char *data; /* JSON; NULL: the "data" of the first event of the transaction */
+	int status; /* 0: 200 */
+	const char
+	    *data; /* JSON; NULL: the "data" of the first event of the transaction */
 	size_t data_len;
 	const char *position; /* the snapshot of the rows; NULL: none */
 	const char *etag;     /* NULL: none */
 	bool paged;
 	long long total, page, limit;
-	const char *cookie;        /* session token to set; "" ends the cookie; NULL: none */
-	const char *session_hash;  /* with session_line: to put into the cache of the streams */
+	const char *cookie; /* session token to set; "" ends the cookie; NULL: none */
+	const char
+	    *session_hash; /* with session_line: to put into the cache of the streams */
 	const char *session_line;
 	const char *const *ended; /* hashes of sessions that ended, n_ended of them */
 	size_t n_ended;
@@ -61,7 +63,7 @@ struct action {
 typedef int action_fn(struct action *a, struct err *e);
 
 enum tx_mode {
-	TX_NONE,  /* no tenant: each statement commits alone */
+	TX_NONE, /* no tenant: each statement commits alone */
 	TX_READ,
 	TX_WRITE, /* Origin is checked, events are read back and published */
 };
@@ -78,13 +80,15 @@ struct route {
 };
 
 /* Runs the last statement of a write. Answers with the data of its first event. Fails E_NOT_FOUND when no row changed. */
-int action_write(struct action *a, enum query q, struct db_params params, struct err *e) MUST_CHECK;
+int action_write(struct action *a, enum query q, struct db_params params,
+    struct err *e) MUST_CHECK;
 
 /* Sends the If-Match check of production id before the next statement, when there is one. */
 void action_expect(struct action *a, const char *id);
 
 /* Runs the last statement of a list: columns position, data (NULL: unchanged since a->known), and total when paged. Fails
  * E_NOT_FOUND when there is no row. */
-int action_list(struct action *a, enum query q, struct db_params params, struct err *e) MUST_CHECK;
+int action_list(struct action *a, enum query q, struct db_params params,
+    struct err *e) MUST_CHECK;
 
 #endif

@@ -27,8 +27,8 @@ ctl_routes(const struct ctl *c, struct err *e)
 	(void)e;
 	for (size_t i = 0; (r = route_at(i)); i++)
 		printf("%s\t%s\t%s\t%s\t%s\n", http_method_name(r->method), r->path,
-		    r->permission == PERM_NONE ? "-" : permission_name(r->permission), r->trpc ? r->trpc : "-",
-		    r->summary);
+		    r->permission == PERM_NONE ? "-" : permission_name(r->permission),
+		    r->trpc ? r->trpc : "-", r->summary);
 	return 0;
 }
 
@@ -51,24 +51,30 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"migrate", "[--dir=DIR] [--database=CONNINFO]", 0, true, ctl_migrate, "bring the schema up to date"},
-    {"check-queries", "[--database=CONNINFO]", 0, true, ctl_check_queries, "prepare every statement of the programs"},
+    {"migrate", "[--dir=DIR] [--database=CONNINFO]", 0, true, ctl_migrate,
+	"bring the schema up to date"},
+    {"check-queries", "[--database=CONNINFO]", 0, true, ctl_check_queries,
+	"prepare every statement of the programs"},
     {"routes", "", 0, false, ctl_routes, "list the actions"},
     {"settings", "", 0, false, ctl_settings, "list the settings with their defaults"},
     {"epoch", "[--new]", 0, true, ctl_epoch, "show the epoch; --new after a restore"},
     {"tenant list", "", 0, true, ctl_tenant_list, "list the kitchens"},
     {"tenant add", "ID NAME [--tier=TIER]", 2, true, ctl_tenant_add, "add a kitchen"},
-    {"tenant suspend", "ID", 1, true, ctl_tenant_suspend, "close a kitchen's log-ins and feeds"},
+    {"tenant suspend", "ID", 1, true, ctl_tenant_suspend,
+	"close a kitchen's log-ins and feeds"},
     {"tenant resume", "ID", 1, true, ctl_tenant_resume, "open them again"},
     {"user list", "SPPG", 1, true, ctl_user_list, "list a kitchen's people"},
-    {"user add", "SPPG EMAIL NAME ROLE", 4, true, ctl_user_add, "add a person; the password is a line on stdin"},
+    {"user add", "SPPG EMAIL NAME ROLE", 4, true, ctl_user_add,
+	"add a person; the password is a line on stdin"},
     {"user disable", "EMAIL", 1, true, ctl_user_disable, "end a person's access at once"},
     {"user enable", "EMAIL", 1, true, ctl_user_enable, "give it back"},
     {"user role", "EMAIL ROLE", 2, true, ctl_user_role, "change a person's role"},
-    {"user password", "EMAIL", 1, true, ctl_user_password, "set the password, a line on stdin; ends the sessions"},
+    {"user password", "EMAIL", 1, true, ctl_user_password,
+	"set the password, a line on stdin; ends the sessions"},
     {"session list", "EMAIL", 1, true, ctl_session_list, "list a person's sessions"},
     {"session end", "EMAIL", 1, true, ctl_session_end, "end a person's sessions"},
-    {"ask serve", "", 0, true, ctl_ask_serve, "answer the streams' questions on stdin (run by them)"},
+    {"ask serve", "", 0, true, ctl_ask_serve,
+	"answer the streams' questions on stdin (run by them)"},
 };
 
 static void
@@ -76,7 +82,8 @@ usage(FILE *f)
 {
 	fputs("usage: dapur [-c dapur.conf] COMMAND [ARGUMENTS]\n\n", f);
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-		fprintf(f, "  %-14s %-34s %s\n", commands[i].words, commands[i].usage, commands[i].what);
+		fprintf(f, "  %-14s %-34s %s\n", commands[i].words, commands[i].usage,
+		    commands[i].what);
 	fputs("\nSettings: -c FILE, else $DAPUR_CONF; see dapur(8), dapur.conf(5).\n", f);
 }
 
@@ -131,7 +138,8 @@ run(struct ctl *c, const struct command *cmd, const char *path)
 		c->conf = &conf;
 		log_open("dapur", log_level(conf.log_level));
 		if (!c->database)
-			c->database = conf.owner_database[0] ? conf.owner_database : conf.database;
+			c->database =
+			    conf.owner_database[0] ? conf.owner_database : conf.database;
 	}
 	rc = cmd->run(c, &e);
 	if (rc < 0)

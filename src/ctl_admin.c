@@ -17,7 +17,8 @@ enum { HASHES_MAX = 4096 };
 
 /* Runs one statement as the owner. *ret_tx must be ended by the caller. */
 static int
-run(struct db *db, struct db_tx *ret_tx, enum query q, struct db_params params, struct db_rows *ret, struct err *e)
+run(struct db *db, struct db_tx *ret_tx, enum query q, struct db_params params,
+    struct db_rows *ret, struct err *e)
 {
 	db_begin(db, ret_tx, (struct db_call){Q_COUNT, NO_PARAMS}, Q_COUNT);
 	return db_run_last(ret_tx, q, params, ret, e);
@@ -25,7 +26,8 @@ run(struct db *db, struct db_tx *ret_tx, enum query q, struct db_params params, 
 
 /* Prints the rows of a statement, members joined by TAB. */
 static int
-print(const struct ctl *c, enum query q, struct db_params params, int n_cols, struct err *e)
+print(const struct ctl *c, enum query q, struct db_params params, int n_cols,
+    struct err *e)
 {
 	struct db *db = ctl_owner_db(c);
 	struct db_rows rows;
@@ -34,7 +36,8 @@ print(const struct ctl *c, enum query q, struct db_params params, int n_cols, st
 
 	for (size_t i = 0; rc == 0 && i < db_n_rows(&rows); i++)
 		for (int k = 0; k < n_cols; k++)
-			printf("%s%c", db_text(&rows, i, k), k + 1 < n_cols ? '\t' : '\n');
+			printf("%s%c", db_text(&rows, i, k),
+			    k + 1 < n_cols ? '\t' : '\n');
 	db_end(&tx);
 	db_close(db);
 	return rc;
@@ -69,16 +72,20 @@ revoke(const struct ctl *c, const char *sppg_id, char *hashes)
 	struct err e;
 
 	err_reset(&e);
-	for (char *h = strsep(&hashes, " "); h && n < HASHES_MAX; h = strsep(&hashes, " "))
+	for (char *h = strsep(&hashes, " "); h && n < HASHES_MAX;
+	     h = strsep(&hashes, " "))
 		list[n++] = h;
 	if (bus_session_drop(bus, sppg_id, list, n, &e) < 0)
-		fprintf(stderr, "dapur: redis did not hear it (%s); open feeds end at their next check\n", e.detail);
+		fprintf(stderr,
+		    "dapur: redis did not hear it (%s); open feeds end at their next check\n",
+		    e.detail);
 	bus_close(bus);
 }
 
 /* A statement whose rows are sppg_id and hashes. who: for the message when there is none. */
 static int
-change_and_revoke(const struct ctl *c, enum query q, struct db_params params, const char *who, struct err *e)
+change_and_revoke(const struct ctl *c, enum query q, struct db_params params,
+    const char *who, struct err *e)
 {
 	struct db *db = ctl_owner_db(c);
 	struct db_rows rows;
@@ -109,7 +116,8 @@ read_password(char ret_hash[PASSWORD_HASH_MAX], struct err *e)
 		return fail(e, E_INVALID, "expected the password as a line on stdin");
 	len = strcspn(line, "\r\n");
 	if (len == sizeof(line) - 1)
-		return fail(e, E_INVALID, "the password is longer than %d bytes", PASSWORD_MAX);
+		return fail(e, E_INVALID, "the password is longer than %d bytes",
+		    PASSWORD_MAX);
 	if (len < 8)
 		return fail(e, E_INVALID, "the password must have at least 8 characters");
 	line[len] = '\0';
@@ -138,13 +146,15 @@ ctl_tenant_add(const struct ctl *c, struct err *e)
 int
 ctl_tenant_suspend(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_TENANT_STATUS, PARAMS(c->argv[0], "SUSPENDED"), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_TENANT_STATUS,
+	    PARAMS(c->argv[0], "SUSPENDED"), c->argv[0], e);
 }
 
 int
 ctl_tenant_resume(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_TENANT_STATUS, PARAMS(c->argv[0], "ACTIVE"), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_TENANT_STATUS, PARAMS(c->argv[0], "ACTIVE"),
+	    c->argv[0], e);
 }
 
 int
@@ -160,25 +170,29 @@ ctl_user_add(const struct ctl *c, struct err *e)
 
 	if (read_password(hash, e) < 0)
 		return -1;
-	return change(c, Q_ADMIN_USER_ADD, PARAMS(c->argv[0], c->argv[1], c->argv[2], c->argv[3], hash), e);
+	return change(c, Q_ADMIN_USER_ADD,
+	    PARAMS(c->argv[0], c->argv[1], c->argv[2], c->argv[3], hash), e);
 }
 
 int
 ctl_user_disable(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_USER_ACTIVE, PARAMS(c->argv[0], "false"), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_USER_ACTIVE, PARAMS(c->argv[0], "false"),
+	    c->argv[0], e);
 }
 
 int
 ctl_user_enable(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_USER_ACTIVE, PARAMS(c->argv[0], "true"), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_USER_ACTIVE, PARAMS(c->argv[0], "true"),
+	    c->argv[0], e);
 }
 
 int
 ctl_user_role(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_USER_ROLE, PARAMS(c->argv[0], c->argv[1]), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_USER_ROLE, PARAMS(c->argv[0], c->argv[1]),
+	    c->argv[0], e);
 }
 
 int
@@ -188,7 +202,8 @@ ctl_user_password(const struct ctl *c, struct err *e)
 
 	if (read_password(hash, e) < 0)
 		return -1;
-	return change_and_revoke(c, Q_ADMIN_USER_PASSWORD, PARAMS(c->argv[0], hash), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_USER_PASSWORD, PARAMS(c->argv[0], hash),
+	    c->argv[0], e);
 }
 
 int
@@ -200,5 +215,6 @@ ctl_session_list(const struct ctl *c, struct err *e)
 int
 ctl_session_end(const struct ctl *c, struct err *e)
 {
-	return change_and_revoke(c, Q_ADMIN_SESSION_END, PARAMS(c->argv[0]), c->argv[0], e);
+	return change_and_revoke(c, Q_ADMIN_SESSION_END, PARAMS(c->argv[0]), c->argv[0],
+	    e);
 }

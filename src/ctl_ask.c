@@ -52,12 +52,14 @@ answer_log(struct db *db, char **words)
 	struct err e;
 	int end = END_AWAY;
 
-	if (strspn(words[2], "0123456789") != strlen(words[2]) || strlen(words[2]) > 18 || !words[2][0] ||
-	    strtol(words[3], NULL, 10) < 1 || strtol(words[3], NULL, 10) > LIMIT_MAX)
+	if (strspn(words[2], "0123456789") != strlen(words[2]) || strlen(words[2]) > 18 ||
+	    !words[2][0] || strtol(words[3], NULL, 10) < 1 ||
+	    strtol(words[3], NULL, 10) > LIMIT_MAX)
 		return END_MALFORMED;
 	err_reset(&e);
 	db_begin_alone(db, &tx);
-	if (db_run(&tx, Q_ASK_LOG, PARAMS(words[1], words[2], words[3]), &rows, &e) == 0) {
+	if (db_run(&tx, Q_ASK_LOG, PARAMS(words[1], words[2], words[3]), &rows, &e) ==
+	    0) {
 		end = db_n_rows(&rows) ? END_OK : END_NONE;
 		for (size_t i = 0; i < db_n_rows(&rows); i++) {
 			if (i == 0)
@@ -85,8 +87,10 @@ split(char *line, char *words[4])
 int
 ctl_ask_serve(const struct ctl *c, struct err *e)
 {
-	const char *conninfo = c->conf->relay_database[0] ? c->conf->relay_database : c->conf->database;
-	struct db *db = db_open(&(struct db_options){conninfo, "dapur-ask", c->conf->db_timeout_ms});
+	const char *conninfo =
+	    c->conf->relay_database[0] ? c->conf->relay_database : c->conf->database;
+	struct db *db =
+	    db_open(&(struct db_options){conninfo, "dapur-ask", c->conf->db_timeout_ms});
 	char line[512], *words[4];
 
 	(void)e;

@@ -61,7 +61,9 @@ apply(struct db *db, const char *name, const struct buf *sql, struct err *e)
 	if (db_n_rows(&rows)) {
 		rc = strcmp(db_text(&rows, 0, 0), hash) == 0
 		    ? 0
-		    : fail(e, E_CONFLICT, "%s was applied with another content; write a new migration instead", name);
+		    : fail(e, E_CONFLICT,
+			  "%s was applied with another content; write a new migration instead",
+			  name);
 		goto out;
 	}
 	if (db_script(db, sql->bytes, e) < 0) {
@@ -102,7 +104,8 @@ ctl_migrate(const struct ctl *c, struct err *e)
 	struct dirent **names = NULL;
 	struct db *db = ctl_owner_db(c);
 	int n = scandir(c->dir, &names, is_migration, alphasort);
-	int rc = n > 0 ? set_up(db, e) : fail(e, E_INTERNAL, "%s: no migrations are there", c->dir);
+	int rc = n > 0 ? set_up(db, e)
+		       : fail(e, E_INTERNAL, "%s: no migrations are there", c->dir);
 
 	for (int i = 0; i < n; i++) {
 		struct buf sql;
@@ -138,7 +141,8 @@ ctl_check_queries(const struct ctl *c, struct err *e)
 	}
 	db_close(db);
 	if (bad)
-		return fail(e, E_INTERNAL, "%zu of %d statements do not fit the schema", bad, Q_COUNT);
+		return fail(e, E_INTERNAL, "%zu of %d statements do not fit the schema",
+		    bad, Q_COUNT);
 	printf("%d statements fit the schema\n", Q_COUNT);
 	return 0;
 }

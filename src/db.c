@@ -35,7 +35,8 @@ struct violation {
 };
 
 static const struct violation violations[] = {
-#define VIOLATION(constraint, code, path, field_code, text) {constraint, code, path, field_code, text},
+#define VIOLATION(constraint, code, path, field_code, text) \
+	{constraint, code, path, field_code, text},
 #include "db_error.def"
 #undef VIOLATION
 };
@@ -96,7 +97,9 @@ db_n_affected(const struct db_rows *r)
 const char *
 db_text(const struct db_rows *r, size_t row, int col)
 {
-	return PQgetisnull(r->result, (int)row, col) ? NULL : PQgetvalue(r->result, (int)row, col);
+	return PQgetisnull(r->result, (int)row, col)
+	    ? NULL
+	    : PQgetvalue(r->result, (int)row, col);
 }
 
 size_t
@@ -161,13 +164,13 @@ fail_result(struct db_tx *tx, const PGresult *res, struct err *e)
 		return fail_detail(e, E_UNAVAILABLE, "postgresql %s: %s", state, message);
 	}
 	/* no connection, out of resources, shutting down, timed out, a standby */
-	if (has_prefix(state, "08") || has_prefix(state, "53") || has_prefix(state, "57") ||
-	    strcmp(state, "25006") == 0)
+	if (has_prefix(state, "08") || has_prefix(state, "53") ||
+	    has_prefix(state, "57") || strcmp(state, "25006") == 0)
 		return unavailable(tx->db, e, message);
 	if (has_prefix(state, "22") || has_prefix(state, "23")) {
 		(void)fail(e, E_INVALID, NULL);
-		snprintf(e->detail, sizeof(e->detail), "postgresql %s: %s (%s)", state, message,
-		    constraint ? constraint : "");
+		snprintf(e->detail, sizeof(e->detail), "postgresql %s: %s (%s)", state,
+		    message, constraint ? constraint : "");
 		return -1;
 	}
 	return fail_detail(e, E_INTERNAL, "postgresql %s: %s", state, message);
@@ -199,19 +202,23 @@ static int
 connect_db(struct db *db, long long deadline_us, struct err *e)
 {
 	char timeout[64];
-	const char *const keys[] = {"dbname", "fallback_application_name", "options", "client_encoding", NULL};
+	const char *const keys[] = {"dbname", "fallback_application_name", "options",
+	    "client_encoding", NULL};
 	const char *const values[] = {db->conninfo, db->name, timeout, "UTF8", NULL};
 
 	if (db_now_us() < db->pause_until_us)
 		return unavailable(db, e, "could not connect a moment ago");
 	/* The server ends what nobody waits for any more. */
-	snprintf(timeout, sizeof(timeout), "-c statement_timeout=%ld -c timezone=UTC", db->timeout_ms * 2);
+	snprintf(timeout, sizeof(timeout), "-c statement_timeout=%ld -c timezone=UTC",
+	    db->timeout_ms * 2);
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (!db->conn)
 		abort();
-	for (PostgresPollingStatusType s = PGRES_POLLING_WRITING; s != PGRES_POLLING_OK;) {
+	for (PostgresPollingStatusType s = PGRES_POLLING_WRITING;
+	     s != PGRES_POLLING_OK;) {
 		if (s == PGRES_POLLING_FAILED || PQstatus(db->conn) == CONNECTION_BAD ||
-		    !wait_socket(db->conn, s == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us)) {
+		    !wait_socket(db->conn, s == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+			deadline_us)) {
 			db->pause_until_us = db_now_us() + CONNECT_PAUSE_US;
 			return unavailable(db, e, PQerrorMessage(db->conn));
 		}
@@ -289,9 +296,11 @@ add_call(struct batch *b, enum step_kind kind, const struct db_call *c)
 		if (b->steps[i].kind == STEP_PREPARE && b->steps[i].query == c->query)
 			preparing = true;
 	if (!db->prepared[c->query] && !preparing)
-		add_step(b, STEP_PREPARE, c->query, PQsendPrepare(db->conn, t->name, t->sql, 0, NULL));
+		add_step(b, STEP_PREPARE, c->query,
+		    PQsendPrepare(db->conn, t->name, t->sql, 0, NULL));
 	add_step(b, kind, c->query,
-	    PQsendQueryPrepared(db->conn, t->name, c->params.n, c->params.values, NULL, NULL, 0));
+	    PQsendQueryPrepared(db->conn, t->name, c->params.n, c->params.values, NULL,
+		NULL, 0));
 }
 
 /* The next result, or NULL at the end of a statement; -1 when the connection or the time is over. */
@@ -307,7 +316,8 @@ next_result(struct db_tx *tx, PGresult **ret, struct err *e)
 			return unavailable(tx->db, e, PQerrorMessage(conn));
 		if (!PQisBusy(conn))
 			break;
-		if (!wait_socket(conn, flushed ? POLLIN | POLLOUT : POLLIN, tx->deadline_us))
+		if (!wait_socket(conn, flushed ? POLLIN | POLLOUT : POLLIN,
+			tx->deadline_us))
 			return unavailable(tx->db, e, "no answer in time");
 		if (!PQconsumeInput(conn))
 			return unavailable(tx->db, e, PQerrorMessage(conn));
@@ -325,7 +335,8 @@ keep_result(struct db_tx *tx, PGresult *res)
 
 /* Takes one step's answer. e keeps the first failure; later ones only say that it aborted them. */
 static void
-take_result(struct db_tx *tx, const struct step *s, PGresult *res, struct db_rows *ret_main, struct err *e)
+take_result(struct db_tx *tx, const struct step *s, PGresult *res,
+    struct db_rows *ret_main, struct err *e)
 {
 	switch (PQresultStatus(res)) {
 	case PGRES_COMMAND_OK:
@@ -410,7 +421,8 @@ db_queue(struct db_tx *tx, struct db_call call)
 /* One round trip. main: NULL when only the commit is wanted. A batch that begins and ends the transaction needs neither
  * BEGIN nor COMMIT: the pipeline up to its sync is one transaction. */
 static int
-round_trip(struct db_tx *tx, const struct db_call *main_call, bool last, struct db_rows *ret, struct err *e)
+round_trip(struct db_tx *tx, const struct db_call *main_call, bool last,
+    struct db_rows *ret, struct err *e)
 {
 	bool commit = last && !(main_call && tx->hold);
 	struct batch b = {.tx = tx};
@@ -448,13 +460,15 @@ round_trip(struct db_tx *tx, const struct db_call *main_call, bool last, struct 
 }
 
 int
-db_run(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret, struct err *e)
+db_run(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret,
+    struct err *e)
 {
 	return round_trip(tx, &(struct db_call){q, params}, tx->alone, ret, e);
 }
 
 int
-db_run_last(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret, struct err *e)
+db_run_last(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret,
+    struct err *e)
 {
 	return round_trip(tx, &(struct db_call){q, params}, true, ret, e);
 }
@@ -472,7 +486,8 @@ db_end(struct db_tx *tx)
 {
 	if (!tx->db)
 		return;
-	if (tx->begun && !tx->done && tx->db->conn && PQtransactionStatus(tx->db->conn) != PQTRANS_IDLE) {
+	if (tx->begun && !tx->done && tx->db->conn &&
+	    PQtransactionStatus(tx->db->conn) != PQTRANS_IDLE) {
 		struct batch b = {.tx = tx};
 		struct err e;
 
@@ -502,7 +517,8 @@ db_script(struct db *db, const char *sql, struct err *e)
 	if (!PQexitPipelineMode(db->conn) || PQsetnonblocking(db->conn, 0) != 0)
 		return unavailable(db, e, PQerrorMessage(db->conn));
 	res = PQexec(db->conn, sql);
-	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+	if (PQresultStatus(res) != PGRES_COMMAND_OK &&
+	    PQresultStatus(res) != PGRES_TUPLES_OK)
 		rc = fail_detail(e, E_INTERNAL, "%s", PQresultErrorMessage(res));
 	PQclear(res);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
@@ -523,7 +539,8 @@ db_prepare(struct db *db, enum query q, struct err *e)
 	rc = ensure_connected(db, tx.deadline_us, e);
 	if (rc == 0) {
 		add_step(&b, STEP_PREPARE, q,
-		    PQsendPrepare(db->conn, query_texts[q].name, query_texts[q].sql, 0, NULL));
+		    PQsendPrepare(db->conn, query_texts[q].name, query_texts[q].sql, 0,
+			NULL));
 		rc = run_batch(&b, &ignored, e);
 	}
 	db_end(&tx);

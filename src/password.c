@@ -15,7 +15,8 @@ _Static_assert(PASSWORD_HASH_MAX >= crypto_pwhash_argon2id_STRBYTES, "a hash fit
 void
 password_hash(char ret[PASSWORD_HASH_MAX], const char *password)
 {
-	if (crypto_pwhash_str_alg(ret, password, strlen(password), OPS, MEMORY, crypto_pwhash_ALG_ARGON2ID13) != 0)
+	if (crypto_pwhash_str_alg(ret, password, strlen(password), OPS, MEMORY,
+		crypto_pwhash_ALG_ARGON2ID13) != 0)
 		abort(); /* out of memory */
 }
 
@@ -29,7 +30,8 @@ verify_bcrypt(const char *hash, const char *password)
 	if (!data)
 		abort();
 	again = crypt_r(password, hash, data);
-	same = again && strlen(again) == strlen(hash) && sodium_memcmp(again, hash, strlen(hash)) == 0;
+	same = again && strlen(again) == strlen(hash) &&
+	    sodium_memcmp(again, hash, strlen(hash)) == 0;
 	sodium_memzero(data, sizeof(*data));
 	free(data);
 	return same;

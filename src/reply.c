@@ -51,15 +51,17 @@ reply_common(struct reply *r, const char *request_id, bool https)
 }
 
 void
-reply_success(struct reply *r, const char *data, size_t len, const struct reply_page *page, const char *position)
+reply_success(struct reply *r, const char *data, size_t len,
+    const struct reply_page *page, const char *position)
 {
 	reply_header(r, "Content-Type", "application/json; charset=utf-8");
 	buf_adds(&r->body, "{\"success\":true,\"data\":");
 	buf_add(&r->body, data, len);
 	if (page)
 		buf_printf(&r->body,
-		    ",\"pagination\":{\"total\":%lld,\"page\":%lld,\"limit\":%lld,\"pages\":%lld}", page->total,
-		    page->page, page->limit, (page->total + page->limit - 1) / page->limit);
+		    ",\"pagination\":{\"total\":%lld,\"page\":%lld,\"limit\":%lld,\"pages\":%lld}",
+		    page->total, page->page, page->limit,
+		    (page->total + page->limit - 1) / page->limit);
 	if (position)
 		buf_printf(&r->body, ",\"position\":\"%s\"", position);
 	buf_addc(&r->body, '}');
@@ -96,7 +98,8 @@ reply_error(struct reply *r, const struct err *e, const char *request_id, bool p
 	struct buf *b = &r->body;
 
 	r->status = info->http_status;
-	reply_header(r, "Content-Type", problem ? "application/problem+json" : "application/json; charset=utf-8");
+	reply_header(r, "Content-Type",
+	    problem ? "application/problem+json" : "application/json; charset=utf-8");
 	if (e->retry_after_s)
 		buf_printf(&r->headers, "Retry-After: %u\r\n", e->retry_after_s);
 	if (e->allow)
@@ -104,7 +107,8 @@ reply_error(struct reply *r, const struct err *e, const char *request_id, bool p
 	if (e->code == E_UNAUTHORIZED)
 		reply_header(r, "WWW-Authenticate", "Bearer");
 	if (problem) {
-		buf_printf(b, "{\"type\":\"about:blank\",\"status\":%d", info->http_status);
+		buf_printf(b, "{\"type\":\"about:blank\",\"status\":%d",
+		    info->http_status);
 		member(b, "title", info->text);
 		member(b, "detail", text);
 	} else {

@@ -28,7 +28,8 @@ route_at(size_t i)
 
 /* Compares a path with a row's pattern; placeholders take any one segment. */
 static bool
-matches(const char *pattern, const struct http_path *path, struct arena *a, struct route_match *ret)
+matches(const char *pattern, const struct http_path *path, struct arena *a,
+    struct route_match *ret)
 {
 	size_t i = 0;
 
@@ -41,7 +42,8 @@ matches(const char *pattern, const struct http_path *path, struct arena *a, stru
 		if (*pattern == '{') {
 			ret->names[ret->n] = arena_strndup(a, pattern + 1, len - 2);
 			ret->values[ret->n++] = path->segments[i];
-		} else if (strlen(path->segments[i]) != len || memcmp(pattern, path->segments[i], len) != 0) {
+		} else if (strlen(path->segments[i]) != len ||
+		    memcmp(pattern, path->segments[i], len) != 0) {
 			return false;
 		}
 		pattern += len;
@@ -51,8 +53,8 @@ matches(const char *pattern, const struct http_path *path, struct arena *a, stru
 }
 
 int
-route_find(enum http_method method, const struct http_path *path, struct arena *a, struct route_match *ret,
-    struct err *e)
+route_find(enum http_method method, const struct http_path *path, struct arena *a,
+    struct route_match *ret, struct err *e)
 {
 	enum http_method wanted = method == HTTP_HEAD ? HTTP_GET : method;
 	struct route_match other = {.allow = ""};
@@ -72,8 +74,9 @@ route_find(enum http_method method, const struct http_path *path, struct arena *
 			continue;
 		other.route = r;
 		other.n = ret->n;
-		snprintf(other.allow + len, sizeof(other.allow) - len, "%s%s%s", len ? ", " : "",
-		    http_method_name(r->method), r->method == HTTP_GET ? ", HEAD" : "");
+		snprintf(other.allow + len, sizeof(other.allow) - len, "%s%s%s",
+		    len ? ", " : "", http_method_name(r->method),
+		    r->method == HTTP_GET ? ", HEAD" : "");
 	}
 	if (!other.route)
 		return fail(e, E_NOT_FOUND, "there is nothing at this path");

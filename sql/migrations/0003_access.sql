@@ -142,5 +142,3 @@ grant select on dapur.program, dapur.menu, dapur.tenant, dapur.tenant_head, dapu
     dapur.role, dapur.role_permission, dapur.production_transition, dapur.epoch to dapur_app;
 grant select (sppg_id, id, email, name, role, active, created_at) on dapur.person to dapur_app;
 grant select on dapur.event, dapur.tenant_head, dapur.epoch to dapur_relay;
-grant delete on dapur.event to dapur_relay;
-grant update (floor) on dapur.tenant_head to dapur_relay;
