@@ -43,7 +43,6 @@ struct serving {
 	struct db_tx tx;
 	const char *key; /* Idempotency-Key; NULL: none */
 	char body_hash[WHO_HASH_HEX + 1];
-	bool not_modified;
 	bool replayed;
 	const char *sppg_id; /* for the log; NULL: unknown */
 	const char *person_id;
@@ -135,7 +134,11 @@ check_site(struct serving *s)
 	return fail(&s->e, E_CROSS_SITE, NULL);
 }
 
-/* The part between the first quotes of an entity tag after `prefix`; NULL when it does not look so. */
+/* Of our entity tags: versions and positions. Others' must not reach a statement. */
+static const char tag_characters[] = ".0123456789abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+
+/* What the first entity tag of a header holds after `prefix`; NULL when it is none of ours. */
 static const char *
 tag_value(struct serving *s, const char *header, const char *prefix)
 {
@@ -144,9 +147,11 @@ tag_value(struct serving *s, const char *header, const char *prefix)
 
 	if (!value || strncmp(value, prefix, len) != 0)
 		return NULL;
-	end = strchr(value + len, '"');
-	return end ? arena_strndup(s->r->arena, value + len, (size_t)(end - value) - len)
-		   : NULL;
+	value += len;
+	end = value + strspn(value, tag_characters);
+	if (*end != '"' || (end[1] && end[1] != ',' && end[1] != ' '))
+		return NULL;
+	return arena_strndup(s->r->arena, value, (size_t)(end - value));
 }
 
 static int
