@@ -143,8 +143,11 @@ ready(struct bus_live *l)
 {
 	if (!l->up)
 		return false;
-	if (!bus_link_is_open(l->cmd) && bus_link_connect(l->cmd, &unread) < 0)
-		return false;
+	if (!bus_link_is_open(l->cmd)) {
+		if (bus_link_connect(l->cmd, &unread) < 0)
+			return false;
+		l->cmd_ms = l->now_ms; /* its AUTH waits already */
+	}
 	if (bus_link_waiting(l->cmd) == 0)
 		l->cmd_ms = l->now_ms;
 	return true;
