@@ -28,10 +28,10 @@ const held = (pids, most_ms) => ({ stack, rng }) => {
 	return found.length > 0 ? stack.hold(rng.some(found), rng.int(100, most_ms)) : 0;
 };
 
-const shot = (pids) => ({ stack, rng }) => {
+const shot = (pids, signal = 'SIGKILL') => ({ stack, rng }) => {
 	const found = pids(stack);
 
-	return found.length > 0 ? stack.kill(rng.some(found)) : 0;
+	return found.length > 0 ? stack.kill(rng.some(found), signal) : 0;
 };
 
 /** Redis ends; before that, how its dump and the present differ is decided by `dump`. */
@@ -138,11 +138,14 @@ export const faults = {
 		},
 	},
 	'postgres-stop': { needs: ['postgres'], run: held((s) => s.workers('postgres'), 2500) },
-	'postgres-cut': {
+	'postgres-cut': { run: shot((s) => s.backends(), 'SIGTERM') },
+	/* One backend killed: PostgreSQL ends all of them and recovers by itself. */
+	'postgres-crash': {
 		needs: ['postgres'],
-		run: ({ stack }) => quietly(stack.sql(`SELECT pg_terminate_backend(pid)
-		    FROM pg_stat_activity WHERE usename IN ('dapur_app', 'dapur_relay', 'dapur_owner')
-		    AND pid <> pg_backend_pid() AND random() < 0.5`)),
+		run: ({ stack, rng }) => {
+			const found = stack.backends();
+			return found.length > 0 ? stack.kill([rng.pick(found)]) : 0;
+		},
 	},
 	'api-restart': { needs: ['api'], weight: 0.5, run: restarted('api') },
 	'events-restart': { needs: ['events'], weight: 0.5, run: restarted('events') },

@@ -241,6 +241,7 @@ async function work(o, stack, conf)
 	    how: o.bug.last ?? new Rng(seed, 'last').pick(['denied', 'killed']) });
 	shared.settling = true;
 	const settled_ms = await settle(clients, await heads(stack, tenants), o['settle-s'] * 1000);
+	await sleep(500);	/* would anything come twice? */
 	shared.stopping = true;
 	await served;
 

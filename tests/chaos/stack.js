@@ -130,6 +130,13 @@ export class Stack {
 			.filter((c) => / ask /.test(c.command)).map((c) => c.pid);
 	}
 
+	/** PostgreSQL's processes that serve somebody. */
+	backends()
+	{
+		return this.children(this.pid('postgres'))
+			.filter((c) => /^postgres: dapur_/.test(c.command)).map((c) => c.pid);
+	}
+
 	signal(pid, name)
 	{
 		try {
@@ -140,7 +147,7 @@ export class Stack {
 		}
 	}
 
-	kill(pids) { return pids.filter((pid) => this.signal(pid, 'SIGKILL')).length; }
+	kill(pids, name = 'SIGKILL') { return pids.filter((pid) => this.signal(pid, name)).length; }
 
 	/** SIGSTOP for a while; SIGCONT when nobody else of us holds it. */
 	async hold(pids, ms)
