@@ -162,6 +162,8 @@ stream_ready() (
 	printf '%s\r\n' 'GET /api/ws HTTP/1.1' "Host: 127.0.0.1:$WEB_PORT" "Origin: $(url)" \
 		'Connection: Upgrade' 'Upgrade: websocket' 'Sec-WebSocket-Version: 13' \
 		'Sec-WebSocket-Key: ZGFwdXItZGV2LXByb2JlIQ==' '' >&"$fd"
+	IFS= read -r -t 3 -u "$fd" line
+	[[ $line == *' 101 '* ]] || exit 1
 	while IFS= read -r -t 3 -u "$fd" line && [[ $line != $'\r' ]]; do :; done
 	IFS= read -r -t 3 -d '}' -u "$fd" frame || :
 	[[ $frame == *'"type"'* ]]
