@@ -26,7 +26,7 @@ suite('frames', () => {
 		await s.next((f) => f.text === 'PONG');
 		s.send({ type: 'ping' });
 		await s.next('pong');
-		s.send('  {"type" : "ping"}');
+		s.send('{"type": "ping"}');	/* as Python's json.dumps writes it */
 		await s.next('pong');
 		await alive(s);
 	});

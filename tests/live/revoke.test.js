@@ -7,7 +7,7 @@ import { done } from '../lib/expect.js';
 import { create } from '../lib/production.js';
 import { run } from '../lib/proc.js';
 import { suite } from '../lib/suite.js';
-import { open } from '../lib/stream.js';
+import { open, turnedAway } from '../lib/stream.js';
 import { makeTenant } from '../lib/tenant.js';
 import { within } from '../lib/wait.js';
 
@@ -18,8 +18,7 @@ async function ends(stream, secret)
 {
 	const frame = await stream.next('disconnect', SOON);
 
-	assert.equal(frame.reconnect, false);
-	assert.equal(typeof frame.code, 'string');
+	assert.equal(frame.code, 'UNAUTHORIZED');
 	await within(SOON, 'end of the stream', stream.closed);
 	if (secret)
 		assert.ok(!stream.lines.some((line) => line.includes(secret)));
@@ -42,10 +41,22 @@ suite('revocation', () => {
 
 			await c.login(t.people.kepala.email);
 			await other.login(t.people.kepala.email);
+			const { cookie } = c;
 			const s = await open(c);
 			await end(t, c, other);
 			await ends(s);
+			assert.equal((await turnedAway(null, { cookie }, 'UNAUTHORIZED')).reconnect, false);
 		});
+
+	test('a changed role: the stream comes back with the new one', async () => {
+		const t = await makeTenant({ who: ['kepala'] });
+		const c = await t.login('kepala');
+		const s = await open(c);
+
+		await run('dapur', ['-c', env.DAPUR_CONF, 'user', 'role', t.people.kepala.email, 'SPPG_VIEWER']);
+		assert.equal((await s.next('disconnect', SOON)).reconnect, true);
+		assert.equal((await open(c)).connected.user.role, 'SPPG_VIEWER');
+	});
 
 	test('log-out of one leaves the other sessions\' streams open', async () => {
 		const t = await makeTenant({ who: ['kepala', 'dapur'] });

@@ -90,7 +90,7 @@ suite('the stream', () => {
 		}
 
 		await settle(theirs, d, u);
-		await Promise.all(mine.map((s) => settle(s, c, t)).slice(0, 1));
+		await settle(mine[0], c, t);
 		assert.equal(theirs.events.length, 1, 'the other kitchen saw its own and nothing else');
 		clean(theirs, u, t);
 		mine.forEach((s) => clean(s, t, u));
@@ -110,7 +110,7 @@ suite('the stream', () => {
 				want.delete((await s.next((f) => Number.isInteger(f.seq))).productionId);
 			const seqs = s.events.map((f) => f.seq);
 			assert.deepEqual(seqs, seqs.map((_, n) => (first ?? seqs[0]) + n));
-			assert.equal(s.events.length, 20);
+			assert.equal(s.events.length, 20, s.lines.map((line) => line.slice(0, 120)).join('\n'));
 			clean(s, own, other);
 		}
 	});
