@@ -89,9 +89,11 @@ function values(form)
 	const out = {};
 
 	for (const input of form.elements) {
-		const text = input.type === 'password' ? input.value : input.value.trim();
-		if (!input.name || text === '' || input.closest('[hidden]') ||
+		if (!input.name || input.closest('[hidden]') ||
 		    (input.type === 'radio' && !input.checked))
+			continue;
+		const text = input.type === 'password' ? input.value : input.value.trim();
+		if (text === '')
 			continue;
 		out[input.name] = input.type === 'number' ? input.valueAsNumber
 			: input.type === 'datetime-local' ? instant(text) : text;

@@ -262,7 +262,7 @@ browserSuite('kitchen board', () => {
 			line.connectToServer();
 			cut = () => line.close();
 		});
-
+		await window.reload();  /* into the page with the route */
 		await logIn(window, email('viewer'));
 		await live(window);
 		const kept = await plan();
