@@ -158,10 +158,9 @@ routes_documented() {
 		grep -qE "\b$method\b.*${path//[\{\}]/.}([ \",]|\$)" <<<"$text" ||
 			echo "$page says nothing of $method $path"
 	done <<<"$routes"
-	grep -E '^\.(It|SS|Ss|TP|B|BR|IP|Ic|Li)\b' <<<"$text" |
-		grep -oE '\b(GET|POST|PUT|PATCH|DELETE)[ "][^/]*/api[^ ",]*' | sort -u |
+	{ grep -E '^\.(It|SS|Ss|TP|B|BR|IP|Ic|Li)\b' <<<"$text" || :; } |
+		{ grep -oE '\b(GET|POST|PUT|PATCH|DELETE)[ "]+/[a-z][^ ",]*' || :; } | sort -u |
 		while read -r method path; do
-			path=/${path#*/}
 			grep -qxF "$method"$'\t'"$path" <<<"$routes" ||
 				echo "$page documents $method $path, and there is no such route"
 		done

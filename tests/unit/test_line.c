@@ -41,8 +41,9 @@ other_heads_are_foreign(void **state)
 	    "{\"type\":\"x\",\"seq\":1,\"position\":\".1\",\"topic\":\"t\",\"sppgId\":\"s\"}",
 	    "{\"type\":\"x\",\"seq\":1,\"position\":\"e.1\",\"topic\":\"\",\"sppgId\":\"s\"}",
 	    "{\"type\":\"x\",\"seq\":1,\"position\":\"e.1\",\"topic\":\"t\",\"sppgId\":s}",
-	    "{\"type\":\"x\",\"seq\":9999999999999999999,\"position\":\"e.9999999999999999999\","
-	    "\"topic\":\"t\",\"sppgId\":\"s\"}",
+	    /* one string: parentheses, or clang asks for a comma */
+	    ("{\"type\":\"x\",\"seq\":9999999999999999999,\"position\":\"e.9999999999999999999\","
+	     "\"topic\":\"t\",\"sppgId\":\"s\"}"),
 	};
 	struct line l;
 
