@@ -205,12 +205,12 @@ export class FeedClient {
 			return;
 		session.held = true;
 		stream.pause();
-		setTimeout(() => {
+		this.#pause(this.rng.int(500, 6000), true).then(() => {
 			session.held = false;
-			session.alive_ms = Date.now();
+			session.alive_ms = this.waits_since = Date.now();
 			if (!session.ended)
 				stream.resume();
-		}, this.rng.int(500, 6000));
+		});
 	}
 
 	/* --- four ways to be served --- */

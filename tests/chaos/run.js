@@ -5,7 +5,7 @@
  *
  * Exit 0: nothing was lost. 1: a violation. 100: usage. 111: it did not run.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -155,6 +155,16 @@ async function settle(clients, head, limit_ms)
 	return undefined;
 }
 
+/** What a program says when it ends by its own fault. */
+function crashes(folder)
+{
+	const said = /^.*(?:Assertion .* failed|AddressSanitizer|runtime error:|stack smashing|free\(\): |malloc\(\): ).*$/gm;
+
+	return readdirSync(folder).filter((name) => name.endsWith('.log')).flatMap((name) =>
+		[...readFileSync(join(folder, name), 'latin1').matchAll(said)]
+			.slice(0, 3).map(([line]) => `${name}: ${line}`));
+}
+
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 const ms = (n) => (n < 1000 ? `${Math.round(n)} ms` : `${(n / 1000).toFixed(1)} s`);
 
@@ -247,7 +257,7 @@ async function work(o, stack, conf)
 
 	const log = await stack.sqlUntilDone(`SELECT sppg_id, seq, line FROM dapur.event
 	    WHERE sppg_id = ANY ($1) ORDER BY sppg_id, seq`, [tenants.map((t) => t.id)]);
-	const violations = [...dealt.broken, ...load.trouble,
+	const violations = [...crashes(join(stack.varDir, 'log')), ...dealt.broken, ...load.trouble,
 	    ...check({ log, firstSeq, acts: load.acts, clients })];
 	summary({ o, conf, load, dealt, clients, log, settled_ms, violations,
 	    seconds: Math.round((Date.now() - began) / 1000) });
