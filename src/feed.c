@@ -41,7 +41,10 @@ feed_of(struct hub_client *c)
 static bool
 put(struct feed *f, enum feed_kind kind, const struct position *at, struct buf *b)
 {
-	const struct feed_frame frame = {kind, at, b->bytes, b->len};
+	const struct feed_frame frame = {.kind = kind,
+	    .position = at,
+	    .text = b->bytes,
+	    .len = b->len};
 	bool taken = f->sink->write(f->arg, &frame);
 
 	buf_free(b);
@@ -84,12 +87,18 @@ end(struct feed *f)
 static void
 disconnect(struct feed *f, const char *code, const char *message, bool reconnect)
 {
+	struct feed_frame frame;
 	struct buf b = {0};
 
 	if (f->ended)
 		return;
 	disconnect_text(&b, code, message, reconnect);
-	put(f, FEED_DISCONNECT, NULL, &b);
+	frame = (struct feed_frame){.kind = FEED_DISCONNECT,
+	    .text = b.bytes,
+	    .len = b.len,
+	    .code = code};
+	f->sink->write(f->arg, &frame);
+	buf_free(&b);
 	end(f);
 }
 
@@ -108,6 +117,7 @@ feed_refuse(const struct feed_sink *sink, void *arg, const struct err *e)
 	disconnect_text(&b, err_info(e->code)->name, e->text, e->code == E_UNAVAILABLE);
 	frame.text = b.bytes;
 	frame.len = b.len;
+	frame.code = err_info(e->code)->name;
 	sink->write(arg, &frame);
 	buf_free(&b);
 	if (sink->end)
@@ -406,7 +416,10 @@ on_event(struct hub_client *c, const struct line *l, const char *text, size_t le
 {
 	struct feed *f = feed_of(c);
 	struct position at = c->at;
-	const struct feed_frame frame = {FEED_EVENT, &at, text, len};
+	const struct feed_frame frame = {.kind = FEED_EVENT,
+	    .position = &at,
+	    .text = text,
+	    .len = len};
 
 	if (f->ended)
 		return false;
@@ -426,7 +439,9 @@ static void
 on_foreign(struct hub_client *c, const struct bus_message *m)
 {
 	struct feed *f = feed_of(c);
-	const struct feed_frame frame = {FEED_FOREIGN, NULL, m->text, m->len};
+	const struct feed_frame frame = {.kind = FEED_FOREIGN,
+	    .text = m->text,
+	    .len = m->len};
 
 	if (!f->ended && wants(f, m->topic, m->topic_len))
 		f->sink->write(f->arg, &frame);
@@ -439,15 +454,6 @@ on_checked(struct hub_client *c)
 
 	if (!f->ended && f->beat_by_ms != NEVER)
 		send_heartbeat(f);
-}
-
-static void
-on_caught_up(struct hub_client *c)
-{
-	struct feed *f = feed_of(c);
-
-	if (!f->ended && f->sink->caught_up)
-		f->sink->caught_up(f->arg);
 }
 
 static void
@@ -469,7 +475,6 @@ static const struct hub_client_ops ops = {
     .event = on_event,
     .foreign = on_foreign,
     .checked = on_checked,
-    .caught_up = on_caught_up,
     .revoked = on_revoked,
     .timer = on_timer,
 };
@@ -568,6 +573,18 @@ bool
 feed_ended(const struct feed *f)
 {
 	return f->ended;
+}
+
+bool
+feed_placed(const struct feed *f)
+{
+	return f->client.placed;
+}
+
+bool
+feed_caught_up(const struct feed *f)
+{
+	return hub_caught_up(&f->client);
 }
 
 const struct position *

@@ -30,13 +30,13 @@ struct feed_frame {
 	const struct position *position; /* after this frame; NULL: as before */
 	const char *text;                /* one line without its newline */
 	size_t len;
+	const char *code; /* of DISCONNECT */
 };
 
 struct feed_sink {
 	/* Takes the frame; false: no room (the event comes again after feed_drained). RECONNECT and DISCONNECT are the
 	 * last ones and must be taken: what is queued may be dropped for them. */
 	bool (*write)(void *arg, const struct feed_frame *f);
-	void (*caught_up)(void *arg); /* nothing more is known now; may be NULL */
 	void (*end)(void *arg); /* nothing comes any more: flush, then feed_close() */
 };
 
@@ -70,6 +70,9 @@ bool feed_param(const char *query, const char *name, char *ret, size_t cap);
 void
 feed_hub_options(struct hub_options *ret, const struct conf *c, const char *conf_path);
 
+/* The position that a query asks for: "" none, "?" one that cannot be read. */
+void feed_after(char ret[POSITION_CAP], const char *query);
+
 struct feed *feed_open(struct hub *h, const struct conf *c, const struct feed_request *r,
     const struct feed_sink *sink, void *arg);
 void feed_close(struct feed *f);
@@ -81,6 +84,9 @@ void feed_hear(struct feed *f, const char *line, size_t len);
 /* Before a planned restart: `reconnect`, then the end. */
 void feed_restart(struct feed *f, long after_ms);
 bool feed_ended(const struct feed *f);
+bool
+feed_placed(const struct feed *f); /* `connected` was written: at and head are known */
+bool feed_caught_up(const struct feed *f); /* nothing more is known now */
 const struct position *feed_at(const struct feed *f);
 const struct who *feed_who(const struct feed *f); /* its sppg_id is "" until known */
 void feed_head(const struct feed *f, struct position *ret);

@@ -79,6 +79,18 @@ is_own(const char *origin, const char *host)
 	    (strcmp(host + len, ":80") == 0 || strcmp(host + len, ":443") == 0);
 }
 
+void
+feed_after(char ret[POSITION_CAP], const char *query)
+{
+	bool read = feed_param(query, "after", ret, POSITION_CAP);
+
+	if (!read && query &&
+	    (strncmp(query, "after=", 6) == 0 || strstr(query, "&after=")))
+		memcpy(ret, "?", 2);
+	else if (!read)
+		ret[0] = '\0';
+}
+
 static int
 check_site(const struct conf *c, const struct feed_env *env, struct err *e)
 {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,8 +258,8 @@ http_split_path(const char *uri, const char *base, struct arena *a, struct http_
 
 /* --- reply --- */
 
-static const char *
-reason_of(int status)
+const char *
+http_reason(int status)
 {
 	static const struct {
 		int status;
@@ -291,7 +292,7 @@ http_reply(struct http_request *r, int status, const struct buf *headers,
 {
 	char line[128];
 	int n =
-	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reason_of(status));
+	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, http_reason(status));
 
 	put(r->server, line, (size_t)n);
 	put(r->server, headers->bytes, headers->len);
@@ -311,4 +312,49 @@ http_finish(struct http_request *r)
 		fflush(stdout);
 	else
 		FCGX_Finish_r(&r->server->fcgi);
+}
+
+/* --- many requests at once --- */
+
+struct http_server *
+http_open_more(void)
+{
+	struct http_server *s = xcalloc(1, sizeof(*s));
+
+	s->opened_s = time(NULL);
+	FCGX_InitRequest(&s->fcgi, STDIN_FILENO, FCGI_FAIL_ACCEPT_ON_INTR);
+	return s;
+}
+
+struct http_held
+http_hold(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	struct http_held held = {.fd_in = -1, .fd_out = STDOUT_FILENO, .cgi = s->cgi};
+
+	if (!s->cgi) {
+		drain(s); /* else the end of its input stays readable and poll() spins */
+		held.fd_in = held.fd_out = s->fcgi.ipcFd;
+		held.id = (unsigned)s->fcgi.requestId;
+		/* 8 KiB each, not needed any more */
+		FCGX_FreeStream(&s->fcgi.in);
+		FCGX_FreeStream(&s->fcgi.out);
+		FCGX_FreeStream(&s->fcgi.err);
+	}
+	(void)fcntl(held.fd_out, F_SETFL, fcntl(held.fd_out, F_GETFL) | O_NONBLOCK);
+	return held;
+}
+
+void
+http_let_go(struct http_server *s)
+{
+	if (!s)
+		return;
+	if (!s->cgi) {
+		if (s->fcgi.ipcFd >= 0)
+			close(s->fcgi.ipcFd);
+		s->fcgi.ipcFd = -1;
+		FCGX_Free(&s->fcgi, 0); /* FCGX_Finish_r() may wait two seconds for the front */
+	}
+	free(s);
 }

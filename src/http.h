@@ -67,11 +67,32 @@ int http_read_body(struct http_request *r, size_t max, struct err *e) MUST_CHECK
 int http_split_path(const char *uri, const char *base, struct arena *a,
     struct http_path *ret, struct err *e) MUST_CHECK;
 
+/* "Not Found" of 404. */
+const char *http_reason(int status);
+
 /* The whole reply once: status, header lines (each ended by CRLF), body (left out for HEAD). */
 void http_reply(struct http_request *r, int status, const struct buf *headers,
     const char *body, size_t len);
 
 /* Ends the request: the front has its reply. */
 void http_finish(struct http_request *r);
+
+/* --- many requests at once, for the feeds --- */
+
+/* One more request beside s, on the same listening socket (not as a CGI). */
+struct http_server *http_open_more(void);
+
+/* Where the bytes of a held request go: FastCGI records on fd, or a CGI's plain output. */
+struct http_held {
+	int fd_in;   /* readable at its end: the client left; -1: not to be watched */
+	int fd_out;  /* non-blocking */
+	unsigned id; /* FastCGI's request id */
+	bool cgi;
+};
+
+/* Takes the connection over from libfcgi, which must not write any more: http_reply() and http_finish() are not called.
+ * The body was read. Headers stay readable until http_let_go(), which closes the connection and frees s. */
+struct http_held http_hold(struct http_request *r);
+void http_let_go(struct http_server *s);
 
 #endif

@@ -250,7 +250,6 @@ hub_offer(struct hub_tenant *t, const struct line *l, const char *text, size_t l
 			continue;
 		}
 		c->at.seq = l->seq;
-		c->told = false;
 		taken = true;
 	}
 	return taken;

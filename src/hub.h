@@ -41,8 +41,6 @@ struct hub_client_ops {
 	void (*foreign)(struct hub_client *c, const struct bus_message *m);
 	/* hub_check() is done: at is as far as anybody knows, or nobody can say now. */
 	void (*checked)(struct hub_client *c);
-	/* Nothing more is known behind at. */
-	void (*caught_up)(struct hub_client *c);
 	/* Sessions were revoked: their hashes joined by spaces. NULL: look yourself, a message may have been lost. */
 	void (*revoked)(struct hub_client *c, const char *hashes, size_t len);
 	/* The time in timer_ms has come. */
@@ -57,7 +55,6 @@ struct hub_client {
 	struct hub_client *next_of_tenant;
 	struct position at; /* what it has got; epoch "": wants the head */
 	bool placed;
-	bool told; /* caught_up was called for at */
 	bool full;
 	bool wants_check;
 	int64_t timer_ms; /* by hub_timer() */

@@ -94,7 +94,6 @@ place_at_head(struct hub_tenant *t, struct hub_client *c)
 {
 	memcpy(c->at.epoch, t->epoch, EPOCH_CAP);
 	c->at.seq = t->head;
-	c->told = false;
 }
 
 /* Places those whose position needs no second opinion; the others raise the doubt. */
@@ -157,12 +156,6 @@ settled(struct hub_tenant *t)
 {
 	t->tries = 0;
 	t->from_log = false;
-	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
-		if (!hub_caught_up(c) || c->told)
-			continue;
-		c->told = true;
-		c->ops->caught_up(c);
-	}
 }
 
 static void

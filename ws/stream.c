@@ -251,9 +251,7 @@ open_feed(struct stream *s, const struct hub_options *o)
 		feed_refuse(&sink, s, &s->e);
 		return;
 	}
-	if (!feed_param(env.query, "after", after, sizeof(after)))
-		snprintf(after, sizeof(after), "%s",
-		    env.query && strstr(env.query, "after=") ? "?" : "");
+	feed_after(after, env.query);
 	if (!feed_param(env.query, "topics", topics, sizeof(topics)))
 		topics[0] = '\0';
 	s->feed = feed_open(s->hub, &s->conf, &request, &sink, s);
