@@ -121,6 +121,29 @@ suite('as a plain CGI', () => {
 		assert.equal(info.body.data.wsUrl, 'wss://dapur.example/api/ws');
 	});
 
+	test('an allowed origin may write and read the answer, no other', async () => {
+		const t = await makeTenant({ who: ['dapur'] });
+		const c = await t.login('dapur');
+		const conf = settings({ allowed_origins: 'https://board.example, https://two.example:8443' });
+		const from = (HTTP_ORIGIN, more = {}) => cgi('POST', '/api/production',
+		    { conf, HTTP_COOKIE: c.cookie, body: JSON.stringify(t.input()), HTTP_ORIGIN, ...more });
+
+		for (const good of ['https://board.example', 'https://two.example:8443']) {
+			const r = await from(good, { HTTP_SEC_FETCH_SITE: 'cross-site' });
+			assert.equal(r.status, 201, r.text);
+			assert.equal(r.headers['access-control-allow-origin'], good);
+			assert.equal(r.headers['access-control-allow-credentials'], 'true');
+			assert.match(r.headers.vary ?? '', /origin/i);
+		}
+		for (const bad of ['https://board.example.evil', 'https://board.exampl', 'https://two.example',
+		    'https://board.example:444', 'https://', 'null', '*', ',', 'https://board.example, x']) {
+			const r = await from(bad);
+			assert.equal(r.status, 403, bad);
+			assert.equal(r.body.code, 'CROSS_SITE');
+			assert.ok(!('access-control-allow-origin' in r.headers), bad);
+		}
+	});
+
 	test('a promised body that does not come is an answer, not a hang', async () => {
 		const r = await cgi('POST', '/api/session', { body: '{"email":', CONTENT_LENGTH: '5000' });
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { Client } from '../lib/client.js';
 import { done, refused, written } from '../lib/expect.js';
-import { addCheck, at, check, read } from '../lib/production.js';
+import { addCheck, at, check, insert, read, setStatus } from '../lib/production.js';
 import { run } from '../lib/proc.js';
 import { suite } from '../lib/suite.js';
 import { makeTenant, permissions, roles } from '../lib/tenant.js';
@@ -175,6 +175,32 @@ suite('permissions', () => {
 			const r = await c.get('/api/production', { headers: { [name]: u.id } });
 			assert.ok(!r.text.includes(u.mark), name);
 		}
+	});
+
+	test('the same id in two tenants (rows of an importer): each sees and changes its own', async () => {
+		const [c, d] = [await t.login('kepala'), await u.login('kepala')];
+		const id = `shared-${Date.now()}`;
+		const path = `/api/production/${id}`;
+
+		await insert(t, { id, notes: t.mark });
+		await insert(u, { id, notes: u.mark });
+		const before = await read(d, id);
+		assert.equal(before.notes, u.mark);
+		assert.equal((await read(c, id)).notes, t.mark);
+		written(await c.patch(path, { notes: 'mine' }));
+		written(await setStatus(c, id, 'PREPARING'));
+		written(await setStatus(c, id, 'COOKING'));
+		written(await addCheck(c, id, { notes: t.mark }), 201);
+		assert.deepEqual(await read(d, id), before);
+		assert.deepEqual(done(await d.get(`${path}/quality-checks`)), []);
+		const history = await d.get(`${path}/events`);
+		assert.equal(done(history).length, 1);
+		assert.equal(done(history)[0].sppgId, u.id);
+		for (const e of done(await c.get(`${path}/events`)))
+			assert.equal(e.sppgId, t.id);
+		written(await setStatus(c, id, 'CANCELLED', { reason: 'x' }));
+		written(await c.delete(path));
+		assert.deepEqual(await read(d, id), before);
 	});
 
 	test('the order of two tenants\' requests on one connection does not mix them', async () => {
