@@ -241,7 +241,7 @@ read_member(struct input *in, const char *name, json_object *v, struct arena *a,
 
 /*
  * What json-c lets pass: a name that stands twice (it keeps the last), a NUL in a name (it cuts there), raw control
- * characters in strings. s is valid JSON otherwise. NULL when nothing is wrong.
+ * characters in strings, names in single quotes. s is valid JSON otherwise. NULL when nothing is wrong.
  */
 static const char *
 second_look(const char *s, size_t n_members)
@@ -260,6 +260,8 @@ second_look(const char *s, size_t n_members)
 					nul |= strncmp(++s, "u0000", 5) == 0;
 			}
 		}
+		if (*s == '\'')
+			return "a single quote";
 		if (*s == ':' && nul)
 			return "a NUL in a name";
 		n += *s == ':' && depth == 1;
