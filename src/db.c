@@ -233,12 +233,13 @@ connect_db(struct db *db, long long deadline_us, struct err *e)
 static int
 ensure_connected(struct db *db, long long deadline_us, struct err *e)
 {
-	if (db->conn) {
+	/* the server's last words and the end of the stream come as two readable events */
+	while (db->conn) {
 		struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
 
-		if (poll(&p, 1, 0) > 0 && !PQconsumeInput(db->conn))
-			disconnect(db);
-		else if (PQstatus(db->conn) != CONNECTION_OK)
+		if (PQstatus(db->conn) == CONNECTION_OK && poll(&p, 1, 0) <= 0)
+			break;
+		if (PQstatus(db->conn) != CONNECTION_OK || !PQconsumeInput(db->conn))
 			disconnect(db);
 	}
 	return db->conn ? 0 : connect_db(db, deadline_us, e);
