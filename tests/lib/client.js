@@ -50,7 +50,7 @@ function checkReply(r)
 	if (r.method !== 'HEAD' && r.status !== 304)
 		assert.equal(typeof r.body, 'object', `JSON body of ${what}: ${r.text}`);
 	assert.ok(Buffer.from(r.text, 'utf8').equals(r.raw), `invalid UTF-8 from ${what}`);
-	header('x-request-id', /^[\x21-\x7e]{4,128}$/);
+	header('x-request-id', /^[\x21-\x7e]{8,128}$/);
 	header('cache-control', /no-store|no-cache|private|max-age/);
 	header('x-content-type-options', /^nosniff$/);
 	assert.ok(!('x-powered-by' in r.headers), `x-powered-by of ${what}`);
