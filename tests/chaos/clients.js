@@ -350,11 +350,11 @@ export class FeedClient {
 			if (session.polls === undefined)
 				this.counts.opened++;
 			session.polls = (session.polls ?? 0) + 1;
-			for (const event of body.data.events ?? body.data)
-				if (Number.isInteger(event.seq))
-					this.#event(event, JSON.stringify(event));
-				else
-					this._take(session, JSON.stringify(event));
+			for (const event of body.data)
+				this.#event(event, JSON.stringify(event));
+			this.records.push({ beat: body.position });
+			if (body.reset)
+				this._take(session, JSON.stringify(body.reset));
 		};
 		(async () => {
 			while (!session.ended && !shared.stopping)
