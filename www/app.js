@@ -22,7 +22,11 @@ let loads = 0;                   /* counts load(): only the last may draw */
 
 const may = (permission) => who?.permissions.includes(permission) ?? false;
 const nameOf = (id) => names.get(id) ?? (id ? 'Orang lain' : '');
-const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+/** Waits before another try: 1 s at first, 8 s at most, half of it random. */
+const patience = (tries) => new Promise((done) => {
+	setTimeout(done, Math.min(8000, 1000 * 2 ** tries) * (0.5 + Math.random() / 2));
+});
 
 const board = new Board(boardPage, (act, production) => ACTS[act](production));
 const forms = new Forms({
@@ -46,21 +50,19 @@ logInForm(logInPage, enter);
 /** On opening the page: straight to the board with a session, else log in. */
 async function begin()
 {
-	for (let tries = 0; !who; tries++) {
+	const opening = document.getElementById('opening');
+
+	for (let tries = 0;; tries++) {
 		try {
 			const { data } = await api.session.get();
-			if (!who)
-				enter(data);
+			enter(data);
+			return;
 		} catch (fault) {
-			if (who)
-				return;         /* logged in by hand meanwhile */
-			if (fault.code === 'UNAUTHORIZED') {
-				leave('');
+			if (elsewhere(fault, ''))
 				return;
-			}
-			leave(errorText(fault));
+			opening.textContent = `${errorText(fault)} Halaman ini mencoba terus.`;
 		}
-		await pause(Math.min(15_000, 1000 * 2 ** tries));
+		await patience(tries);
 	}
 }
 
@@ -109,12 +111,17 @@ function leave(why)
 	turnTo(logInPage);
 }
 
-/** A fault that ends the session is not the form's to show. */
-function elsewhere(fault)
+/**
+ * True when a fault ended the session: then it is not for a form to show.
+ * Throws what is no fault of a call but a mistake of this page.
+ */
+function elsewhere(fault, why = errorText(fault))
 {
+	if (!(fault instanceof api.ApiError))
+		throw fault;
 	if (fault.code !== 'UNAUTHORIZED')
 		return false;
-	leave(errorText(fault));
+	leave(why);
 	return true;
 }
 
@@ -165,7 +172,7 @@ async function load()
 				return;
 			notice(`${errorText(fault)} Halaman ini mencoba terus.`);
 		}
-		await pause(Math.min(15_000, 1000 * 2 ** tries) * (0.5 + Math.random() / 2));
+		await patience(tries);
 	}
 }
 
@@ -269,9 +276,8 @@ async function move({ id, status })
 		const { data } = await api.production.setStatus(id, { status: nextStatus(status) });
 		board.put(data, true);
 	} catch (fault) {
-		if (elsewhere(fault))
-			return;
-		board.fault(id, errorText(fault));
+		if (!elsewhere(fault))
+			board.fault(id, errorText(fault));
 	} finally {
 		board.busy(id, false);
 	}

@@ -108,8 +108,6 @@ export class History {
 			if (id === this.#id)
 				this.#draw(production, checks.data, events.data);
 		} catch (fault) {
-			if (!(fault instanceof api.ApiError))
-				throw fault;
 			if (!this.#onFault(fault))
 				this.#say(errorText(fault));
 		}

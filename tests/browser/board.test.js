@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { Client } from '../lib/client.js';
 import { done, written } from '../lib/expect.js';
 import { addCheck, create, setStatus } from '../lib/production.js';
-import { makeTenant } from '../lib/tenant.js';
+import { addPerson, makeTenant } from '../lib/tenant.js';
 import {
 	browserSuite, buttons, card, closeWindow, live, logIn, openWindow, pageModule, windowOf,
 } from './lib.js';
@@ -60,6 +61,22 @@ browserSuite('kitchen board', () => {
 		await window.locator('#login').waitFor();
 		await window.reload();
 		await window.locator('#login').waitFor();
+		await closeWindow(window);
+	});
+
+	test('too many tries: says how long, and the button waits', async () => {
+		const person = await addPerson(t, 'viewer');
+		const guesser = new Client();
+		let status;
+		for (let n = 0; n < 50 && status !== 429; n++)
+			status = (await guesser.post('/api/session',
+			    { email: person.email, password: 'salah' })).status;
+		assert.equal(status, 429);
+
+		const window = await openWindow();
+		await logIn(window, person.email);
+		await window.getByText(/Terlalu banyak percobaan\. Coba lagi dalam \d+ (menit|detik)/).waitFor();
+		assert.ok(await window.getByRole('button', { name: 'Masuk' }).isDisabled());
 		await closeWindow(window);
 	});
 

@@ -1,6 +1,6 @@
 /*
- * The board through a restart of websocketd: alone, because every window of
- * the stack loses its line.
+ * The board through restarts of what it talks to: alone, because every window
+ * of the stack feels them.
  */
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
@@ -16,7 +16,7 @@ const { today } = await pageModule('day.js');
 const dev = fileURLToPath(new URL('../../dev', import.meta.url));
 const service = (...what) => promisify(execFile)(dev, what, { timeout: 60_000 });
 
-browserSuite('kitchen board through a restart', { exclusive: true }, () => {
+browserSuite('kitchen board through restarts', { exclusive: true }, () => {
 	test('websocketd away: said at once; back: caught up without a reload', async () => {
 		const t = await makeTenant({ who: ['produksi', 'viewer'] });
 		const chef = await t.login('produksi');
@@ -36,6 +36,23 @@ browserSuite('kitchen board through a restart', { exclusive: true }, () => {
 		await live(window);
 		const after = await create(chef, t, { productionDate: today() });
 		await card(window, after.batchNumber, 'PLANNED').waitFor();
+		await closeWindow(window);
+	});
+
+	test('the actions away: said kindly at the card; back: the same button works', async () => {
+		const t = await makeTenant({ who: ['produksi'] });
+		const { batchNumber: batch } = await create(await t.login('produksi'), t,
+		    { productionDate: today() });
+		const window = await windowOf(t.people.produksi.email);
+		const button = card(window, batch).getByRole('button', { name: 'Mulai persiapan' });
+
+		atEnd(() => service('start', 'api'));
+		await service('stop', 'api');
+		await button.click();
+		await card(window, batch).getByText('Server sedang tidak bisa dipakai').waitFor();
+		await service('start', 'api');
+		await button.click();
+		await card(window, batch, 'PREPARING').waitFor();
 		await closeWindow(window);
 	});
 });
