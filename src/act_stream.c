@@ -64,8 +64,28 @@ stream_info(struct action *a, struct err *e)
 	return 0;
 }
 
+static const struct field events_fields[] = {
+    {"after", IN_QUERY, FIELD_TEXT, 0, 1, 64, NULL, NULL},
+    {"topics", IN_QUERY, FIELD_TEXT, 0, 1, 200, NULL, NULL},
+    {"limit", IN_QUERY, FIELD_INT, 0, 1, 1000, NULL, NULL},
+    {"wait", IN_QUERY, FIELD_INT, 0, 0, 25, NULL, NULL},
+    {"token", IN_QUERY, FIELD_TEXT, 0, 1, 200, NULL, NULL},
+    {0},
+};
+
+/* The row is for readers of the table: the feed is events.fcgi's, which carries many at once. */
+static int
+stream_events(struct action *a, struct err *e)
+{
+	(void)a;
+	return fail_detail(e, E_UNAVAILABLE,
+	    "the web server must give this path to events.fcgi: see dapur(8)");
+}
+
 const struct route act_stream[] = {
     {HTTP_GET, "/ws", PERM_READ, TX_READ, NULL, stream_info, NULL,
 	"where and how to open the stream; the same path upgrades to WebSocket"},
+    {HTTP_GET, "/events", PERM_READ, TX_NONE, events_fields, stream_events, NULL,
+	"the feed: Server-Sent Events, a JSON page or a long poll"},
     {0},
 };
