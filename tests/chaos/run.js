@@ -158,7 +158,7 @@ async function settle(clients, head, limit_ms)
 /** What a program says when it ends by its own fault. */
 function crashes(folder)
 {
-	const said = /^.*(?:Assertion .* failed|AddressSanitizer|runtime error:|stack smashing|free\(\): |malloc\(\): ).*$/gm;
+	const said = /^.*(?:Assertion .* failed|AddressSanitizer|\.[ch]:\d+:\d+: runtime error|stack smashing|free\(\): |malloc\(\): ).*$/gm;
 
 	return readdirSync(folder).filter((name) => name.endsWith('.log')).flatMap((name) =>
 		[...readFileSync(join(folder, name), 'latin1').matchAll(said)]
