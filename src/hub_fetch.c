@@ -185,6 +185,7 @@ on_tail(void *arg, const struct bus_tail *tail)
 {
 	struct hub_tenant *t = arg;
 	struct position head;
+	long long answered;
 	bool progress = false;
 
 	t->busy = HUB_IDLE;
@@ -201,10 +202,13 @@ on_tail(void *arg, const struct bus_tail *tail)
 		t->doubt = true;
 		return;
 	}
-	if (t->known && head.seq < t->head) {
-		in_vain(t); /* it forgot something that we have heard */
+	if (t->known && head.seq < t->head_when_asked) {
+		in_vain(t); /* it forgot something that we had heard */
 		return;
 	}
+	answered = head.seq;
+	if (t->known && head.seq < t->head)
+		head.seq = t->head; /* a message overtook the answer */
 	learn_head(t, &head);
 	t->fresh = t->subscribed;
 	place(t);
@@ -216,7 +220,7 @@ on_tail(void *arg, const struct bus_tail *tail)
 	}
 	if (progress)
 		t->tries = 0;
-	else if (any_behind(t))
+	else if (any_behind(t) && t->head == answered)
 		in_vain(t); /* a hole */
 	if (!t->doubt && !any_behind(t)) {
 		settled(t);
@@ -257,7 +261,8 @@ take_log(struct hub_tenant *t, const struct position *p, long long floor)
 	if (same && t->head > head.seq && t->head > t->head_when_asked)
 		head.seq = t->head;
 	learn_head(t, &head);
-	t->doubt = false;
+	/* a message of another epoch that came meanwhile may be newer than the answer */
+	t->doubt = t->seen >= 0 && strcmp(t->seen_epoch, t->epoch) != 0;
 	t->fresh = t->subscribed || bus_live_away(t->hub->bus);
 	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant)
 		judge(t, c, floor);
@@ -307,7 +312,6 @@ ask_log_of(struct hub_tenant *t)
 {
 	t->busy = HUB_ASK;
 	t->seen = -1;
-	t->head_when_asked = t->known ? t->head : -1;
 	ask_log(t->hub->ask, t->id, fetch_after(t), LOG_LIMIT, on_log, t);
 }
 
@@ -328,6 +332,7 @@ hub_fetch(struct hub_tenant *t)
 	}
 	if (!away && !t->subscribed)
 		return; /* the acknowledgement wakes us */
+	t->head_when_asked = t->known ? t->head : -1;
 	if (t->doubt || t->from_log || bus_live_none(h->bus)) {
 		ask_log_of(t);
 		return;
