@@ -85,7 +85,7 @@ stream_events(struct action *a, struct err *e)
 const struct route act_stream[] = {
     {HTTP_GET, "/ws", PERM_READ, TX_READ, NULL, stream_info, NULL,
 	"where and how to open the stream; the same path upgrades to WebSocket"},
-    {HTTP_GET, "/events", PERM_READ, TX_NONE, events_fields, stream_events, NULL,
+    {HTTP_GET, "/events", PERM_READ, TX_READ, events_fields, stream_events, NULL,
 	"the feed: Server-Sent Events, a JSON page or a long poll"},
     {0},
 };

@@ -32,7 +32,8 @@ void conf_free(struct conf *c);
 /* The table for people: `key<TAB>default<TAB>what` a line; a secret's default is left empty. */
 void conf_print(FILE *f);
 
-bool conf_https(const struct conf *c);                          /* public_url is https */
-bool conf_origin_allowed(const struct conf *c, const char *origin); /* exact scheme://host[:port] */
+bool conf_https(const struct conf *c); /* public_url is https */
+bool conf_origin_allowed(const struct conf *c,
+    const char *origin); /* exact scheme://host[:port] */
 
 #endif

@@ -22,11 +22,12 @@ struct ctl {
 
 typedef int ctl_fn(const struct ctl *c, struct err *e);
 
-ctl_fn ctl_migrate, ctl_check_queries;                         /* ctl_migrate.c */
-ctl_fn ctl_ask_serve;                                          /* ctl_ask.c */
-ctl_fn ctl_epoch, ctl_tenant_list, ctl_tenant_add, ctl_tenant_suspend, ctl_tenant_resume, /* ctl_admin.c */
-    ctl_user_list, ctl_user_add, ctl_user_disable, ctl_user_enable, ctl_user_role, ctl_user_password,
-    ctl_session_list, ctl_session_end;
+ctl_fn ctl_migrate, ctl_check_queries; /* ctl_migrate.c */
+ctl_fn ctl_ask_serve;                  /* ctl_ask.c */
+ctl_fn ctl_epoch, ctl_tenant_list, ctl_tenant_add, ctl_tenant_suspend,
+    ctl_tenant_resume, /* ctl_admin.c */
+    ctl_user_list, ctl_user_add, ctl_user_disable, ctl_user_enable, ctl_user_role,
+    ctl_user_password, ctl_session_list, ctl_session_end;
 
 /* The owner's connection; waits as long as a migration may take. */
 struct db *ctl_owner_db(const struct ctl *c);

@@ -20,8 +20,8 @@ struct db;
 
 struct db_options {
 	const char *conninfo;
-	const char *name;  /* application_name */
-	long timeout_ms;   /* longest wait of one transaction, connecting included */
+	const char *name; /* application_name */
+	long timeout_ms;  /* longest wait of one transaction, connecting included */
 };
 
 /* Never connects yet: the first transaction does. */
@@ -35,7 +35,8 @@ struct db_rows {
 
 size_t db_n_rows(const struct db_rows *r);
 size_t db_n_affected(const struct db_rows *r); /* of INSERT, UPDATE, DELETE */
-const char *db_text(const struct db_rows *r, size_t row, int col); /* NULL when SQL NULL */
+const char *
+db_text(const struct db_rows *r, size_t row, int col); /* NULL when SQL NULL */
 size_t db_len(const struct db_rows *r, size_t row, int col);
 long long db_number(const struct db_rows *r, size_t row, int col); /* 0 when SQL NULL */
 
@@ -60,11 +61,12 @@ enum { DB_CALLS_MAX = 8 };
 
 struct db_tx {
 	struct db *db;
-	bool alone;   /* no transaction: every run commits by itself */
-	bool retry;   /* the failure was a serialization failure or a deadlock: run the request again */
-	bool hold;    /* db_run_last() leaves the commit to db_commit() */
-	bool begun;   /* BEGIN was sent */
-	bool done;    /* committed or rolled back */
+	bool alone; /* no transaction: every run commits by itself */
+	bool
+	    retry; /* the failure was a serialization failure or a deadlock: run the request again */
+	bool hold;  /* db_run_last() leaves the commit to db_commit() */
+	bool begun; /* BEGIN was sent */
+	bool done;  /* committed or rolled back */
 	long long deadline_us;
 	struct db_call first; /* sent before the first statement; Q_COUNT: none */
 	enum query last;      /* sent before the commit; Q_COUNT: none */
@@ -72,7 +74,7 @@ struct db_tx {
 	size_t n_queued;
 	struct db_rows first_rows; /* what `first` answered */
 	struct db_rows last_rows;  /* what `last` answered */
-	void **results;           /* all PGresults of this transaction */
+	void **results;            /* all PGresults of this transaction */
 	size_t n_results;
 };
 
@@ -89,10 +91,12 @@ void db_begin_alone(struct db *db, struct db_tx *ret);
 void db_queue(struct db_tx *tx, struct db_call call);
 
 /* Runs one statement; the transaction stays open. */
-int db_run(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret, struct err *e) MUST_CHECK;
+int db_run(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret,
+    struct err *e) MUST_CHECK;
 
 /* Runs the last statement and commits in the same round trip. */
-int db_run_last(struct db_tx *tx, enum query q, struct db_params params, struct db_rows *ret, struct err *e) MUST_CHECK;
+int db_run_last(struct db_tx *tx, enum query q, struct db_params params,
+    struct db_rows *ret, struct err *e) MUST_CHECK;
 
 /* Sends what is queued, `last`, and commits; does nothing when db_run_last() did. */
 int db_commit(struct db_tx *tx, struct err *e) MUST_CHECK;
@@ -111,7 +115,8 @@ int db_script(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 /* Prepares a statement, to see whether it fits the schema. Fails E_INTERNAL with PostgreSQL's reason. */
 int db_prepare(struct db *db, enum query q, struct err *e) MUST_CHECK;
 
-int db_fd(const struct db *db);   /* to poll for notifications; -1 when not connected */
-bool db_notified(struct db *db);  /* consumes what has arrived; true when a NOTIFY was among it */
+int db_fd(const struct db *db); /* to poll for notifications; -1 when not connected */
+bool db_notified(
+    struct db *db); /* consumes what has arrived; true when a NOTIFY was among it */
 
 #endif

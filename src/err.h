@@ -32,10 +32,10 @@ struct err_field {
 
 struct err {
 	enum err_code code;
-	char text[ERR_TEXT];      /* shown to the caller: lower case, no full stop */
-	char detail[ERR_DETAIL];  /* for the log: never shown; no secrets */
-	unsigned retry_after_s;   /* > 0: the Retry-After of the reply */
-	const char *allow;        /* E_METHOD_NOT_ALLOWED: the Allow header */
+	char text[ERR_TEXT];     /* shown to the caller: lower case, no full stop */
+	char detail[ERR_DETAIL]; /* for the log: never shown; no secrets */
+	unsigned retry_after_s;  /* > 0: the Retry-After of the reply */
+	const char *allow;       /* E_METHOD_NOT_ALLOWED: the Allow header */
 	size_t n_fields;
 	struct err_field fields[ERR_FIELDS];
 };
@@ -60,6 +60,7 @@ int fail(struct err *e, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
 int fail_detail(struct err *e, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
 
 /* Adds one field's fault and makes e E_INVALID; faults over ERR_FIELDS are dropped. Returns -1. */
-int fail_field(struct err *e, const char *path, const char *code, const char *fmt, ...) PRINTF(4, 5);
+int fail_field(struct err *e, const char *path, const char *code, const char *fmt, ...)
+    PRINTF(4, 5);
 
 #endif

@@ -291,8 +291,8 @@ http_reply(struct http_request *r, int status, const struct buf *headers,
     const char *body, size_t len)
 {
 	char line[128];
-	int n =
-	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, http_reason(status));
+	int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", status,
+	    http_reason(status));
 
 	put(r->server, line, (size_t)n);
 	put(r->server, headers->bytes, headers->len);
@@ -354,7 +354,8 @@ http_let_go(struct http_server *s)
 		if (s->fcgi.ipcFd >= 0)
 			close(s->fcgi.ipcFd);
 		s->fcgi.ipcFd = -1;
-		FCGX_Free(&s->fcgi, 0); /* FCGX_Finish_r() may wait two seconds for the front */
+		FCGX_Free(&s->fcgi,
+		    0); /* FCGX_Finish_r() may wait two seconds for the front */
 	}
 	free(s);
 }

@@ -5,7 +5,8 @@
 const char *
 http_method_name(enum http_method m)
 {
-	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "?"};
+	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH",
+	    "DELETE", "OPTIONS", "?"};
 
 	return names[m];
 }

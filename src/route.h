@@ -24,7 +24,7 @@ struct route_match {
 const struct route *route_at(size_t i);
 
 /* HEAD finds GET. Fails E_NOT_FOUND, E_METHOD_NOT_ALLOWED with ret->allow filled. */
-int route_find(enum http_method method, const struct http_path *path, struct arena *a, struct route_match *ret,
-    struct err *e) MUST_CHECK;
+int route_find(enum http_method method, const struct http_path *path, struct arena *a,
+    struct route_match *ret, struct err *e) MUST_CHECK;
 
 #endif

@@ -50,15 +50,18 @@ text_utf8_valid(const char *s, size_t len)
 
 	while (p < end) {
 		unsigned c = *p++;
-		unsigned more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
+		unsigned more = c < 0x80    ? 0
+		    : c >= 0xc2 && c < 0xe0 ? 1
+		    : (c & 0xf0) == 0xe0    ? 2
+					    : 3;
 
 		if (c < 0x80)
 			continue;
 		if (c < 0xc2 || c > 0xf4 || (size_t)(end - p) < more)
 			return false;
 		/* overlong forms, surrogates, beyond U+10FFFF (RFC 3629 section 4) */
-		if ((c == 0xe0 && p[0] < 0xa0) || (c == 0xed && p[0] > 0x9f) || (c == 0xf0 && p[0] < 0x90) ||
-		    (c == 0xf4 && p[0] > 0x8f))
+		if ((c == 0xe0 && p[0] < 0xa0) || (c == 0xed && p[0] > 0x9f) ||
+		    (c == 0xf0 && p[0] < 0x90) || (c == 0xf4 && p[0] > 0x8f))
 			return false;
 		for (; more; more--)
 			if ((*p++ & 0xc0) != 0x80)

@@ -17,13 +17,13 @@
 #include "err.h"
 
 enum {
-	WHO_HASH_HEX = 64,     /* characters of a session hash */
-	WHO_TOKEN_LEN = 43,    /* characters of a session token */
-	WHO_ID_MAX = 64,       /* bytes of a tenant's or a user's id */
-	WHO_NAME_MAX = 120,    /* bytes of a user's name */
+	WHO_HASH_HEX = 64,  /* characters of a session hash */
+	WHO_TOKEN_LEN = 43, /* characters of a session token */
+	WHO_ID_MAX = 64,    /* bytes of a tenant's or a user's id */
+	WHO_NAME_MAX = 120, /* bytes of a user's name */
 	WHO_ROLE_MAX = 32,
 	WHO_TICKET_TTL_S = 60,
-	WHO_TICKET_LEN = 128,  /* characters of a ticket: 96 bytes in base64url */
+	WHO_TICKET_LEN = 128, /* characters of a ticket: 96 bytes in base64url */
 	WHO_NONCE_HEX = 32,
 };
 
@@ -69,17 +69,18 @@ const char *who_cookie_name(bool https);
 
 /* The claim in the headers; NULL headers are absent ones. Cookie pairs may be joined by ';' or ','
  * (websocketd joins several Cookie headers by a comma). A malformed token is WHO_NOBODY. Bearer wins over the cookie. */
-void who_claim(struct who_claim *ret, const char *cookie, const char *authorization, bool https);
+void who_claim(struct who_claim *ret, const char *cookie, const char *authorization,
+    bool https);
 
 /* A fresh session token and its hash. */
 void who_token_new(char ret_token[WHO_TOKEN_LEN + 1], char ret_hash[WHO_HASH_HEX + 1]);
 
 /* A ticket for the session, valid until now_s + WHO_TICKET_TTL_S. secret: the setting. */
-void who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash, const char *secret,
-    int64_t now_s);
+void who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash,
+    const char *secret, int64_t now_s);
 /* Checks mac and expiry. Fails E_UNAUTHORIZED. The caller uses the nonce up. */
-int who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret, int64_t now_s,
-    struct err *e) MUST_CHECK;
+int who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret,
+    int64_t now_s, struct err *e) MUST_CHECK;
 
 /* The line of the session cache: six members joined by TAB. Ids hold no control characters (a CHECK of the schema).
  * The permissions stand as names, so that a change of the enum does not change old lines' meaning. */

@@ -41,7 +41,8 @@ redis_server_answers(const struct redis_server *r)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	memcpy(a.sun_path, r->socket, strlen(r->socket) + 1);
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && write(fd, "PING\r\n", 6) == 6)
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	    write(fd, "PING\r\n", 6) == 6)
 		n = read(fd, reply, sizeof(reply));
 	close(fd);
 	return n > 0 && reply[0] == '+';
@@ -63,8 +64,8 @@ redis_server_start(struct redis_server *r)
 	if (r->pid == 0) {
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(127);
-		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", r->socket, "--save", "",
-		    "--dir", r->dir, (char *)NULL);
+		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket",
+		    r->socket, "--save", "", "--dir", r->dir, (char *)NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 500 && !redis_server_answers(r); i++) {

@@ -98,7 +98,8 @@ history_is_ordered_and_idempotent(void **state)
 	publish(b, "x", 3, 3);
 	publish(b, "x", 1, 2);
 	publish(b, "x", 1, 3);
-	assert_string_equal(ask(b, "ZRANGE", "dapur:{a b}:log", "0", "-1"), "x-1,x-2,x-3,");
+	assert_string_equal(ask(b, "ZRANGE", "dapur:{a b}:log", "0", "-1"),
+	    "x-1,x-2,x-3,");
 	assert_string_equal(ask(b, "GET", "dapur:{a b}:head", NULL, NULL), "x.3");
 	publish(b, "x", 4, 20);
 	assert_string_equal(ask(b, "ZCARD", "dapur:{a b}:log", NULL, NULL), "10");

@@ -7,7 +7,7 @@
 
 #include <cmocka.h> /* last: it has a macro called fail */
 
-#define HEAD \
+#define HEAD                                                                                             \
 	"{\"type\":\"status_changed\",\"seq\":1042,\"position\":\"k3f9.1042\",\"topic\":\"production\"," \
 	"\"sppgId\":\"sppg-\\\"a\""
 
@@ -134,8 +134,9 @@ words(void **state)
 static void
 positions(void **state)
 {
-	static const char *const bad[] = {"", ".", "e.", ".1", "e.1x", "e.-1", "e.01", "e 1", "e.1.2",
-	    "e.9999999999999999999", "0123456789012345678901234567890123456789.1"};
+	static const char *const bad[] = {"", ".", "e.", ".1", "e.1x", "e.-1", "e.01",
+	    "e 1", "e.1.2", "e.9999999999999999999",
+	    "0123456789012345678901234567890123456789.1"};
 	char text[POSITION_CAP];
 	struct position p;
 
