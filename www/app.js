@@ -50,7 +50,7 @@ logInForm(logInPage, enter);
 /** On opening the page: straight to the board with a session, else log in. */
 async function begin()
 {
-	const opening = document.getElementById('opening');
+	const opening = document.querySelector('#opening p');
 
 	for (let tries = 0;; tries++) {
 		try {

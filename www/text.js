@@ -78,8 +78,8 @@ export function waitText(seconds)
 }
 
 const ERROR = {
-	NETWORK: 'Tidak ada sambungan ke server. Periksa jaringan, lalu coba lagi.',
-	TIMEOUT: 'Server terlalu lama menjawab. Coba lagi.',
+	NETWORK: 'Tidak ada sambungan ke server. Periksa jaringan.',
+	TIMEOUT: 'Server terlalu lama menjawab.',
 	NOT_JSON: 'Jawaban server tidak dikenali. Muat ulang halaman ini.',
 	BAD_JSON: 'Kiriman ini tidak dipahami server. Muat ulang halaman ini.',
 	UNAUTHORIZED: 'Sesi Anda sudah berakhir. Silakan masuk lagi.',
@@ -95,7 +95,7 @@ const ERROR = {
 	INVALID: 'Ada isian yang perlu diperbaiki.',
 	TOO_MANY_REQUESTS: 'Terlalu banyak percobaan.',
 	INTERNAL: 'Ada kesalahan di server.',
-	UNAVAILABLE: 'Server sedang tidak bisa dipakai. Data Anda aman; coba lagi sebentar.',
+	UNAVAILABLE: 'Server sedang tidak bisa dipakai sebentar. Data Anda aman.',
 };
 
 /** One sentence or two for an ApiError. */
