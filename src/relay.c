@@ -232,8 +232,9 @@ sync_tenant(struct relay *r, const struct head *h, const struct known *was, stru
 		announce_from = holds.n ? from : holds.head + 1;
 	if (write_events(r, h, from, announce_from, e) < 0)
 		return -1;
-	log_event(LOG_INFO, "relayed", "sppg", h->sppg_id, "from", log_num(from), "to",
-	    log_num(h->seq), "held", log_num(holds.n), NULL);
+	if (from <= h->seq)
+		log_event(LOG_INFO, "relayed", "sppg", h->sppg_id, "from", log_num(from),
+		    "to", log_num(h->seq), "held", log_num(holds.n), NULL);
 	return 0;
 }
 

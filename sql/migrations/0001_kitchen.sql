@@ -232,7 +232,7 @@ create table dapur.production (
 ) with (fillfactor = 80);
 
 -- The order of every list: newest day first. No column of it changes when a production moves on.
-create index production_by_day on dapur.production (sppg_id, production_date desc, created_at desc);
+create index production_by_day on dapur.production (sppg_id, production_date desc, created_at desc, id);
 
 create table dapur.production_transition (
 	from_status dapur.production_status not null,

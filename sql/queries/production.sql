@@ -12,32 +12,52 @@ values (dapur.tenant(), $1, $2, dapur.day_of($3), $4::int, $5, $6::timestamptz, 
     coalesce($9::text[], '{}'), $10, $11::numeric, $12::numeric,
     coalesce($13::dapur.production_priority, 'NORMAL'), $14);
 
--- name: production_list
--- in: $1 position the caller knows (its answer is then NULL), $2 statuses, $3 from, $4 to, $5 menuId,
--- in: $6 programId, $7 headCook, $8 search, $9 limit, $10 offset
+-- name: production_page
+-- A list of all productions, read from the index in its order. Menu and program are looked up row by row (limit 1 keeps
+-- the planner from joining whole tables first).
+-- in: $1 position the caller knows (its answer is then NULL), $2 limit, $3 offset
 -- out: position, array of productions as JSON, total
-with hit as (
-	select p.id from dapur.production p
-	    join dapur.menu m on m.sppg_id = p.sppg_id and m.id = p.menu_id
-	where p.sppg_id = dapur.tenant()
-	    and ($2::dapur.production_status[] is null or p.status = any ($2::dapur.production_status[]))
-	    and ($3::text is null or p.production_date >= dapur.day_of($3))
-	    and ($4::text is null or p.production_date <= dapur.day_of($4))
-	    and ($5::text is null or p.menu_id = $5)
-	    and ($6::text is null or p.program_id = $6)
-	    and ($7::text is null or p.head_cook = $7)
-	    and ($8::text is null or position(lower($8) in
-		lower(concat_ws(' ', p.batch_number, m.menu_name, m.menu_code, p.notes))) > 0))
 select h.position,
     case when h.position is distinct from $1 then (
 	select concat('[', string_agg(j.production::text, ','), ']') from (
 		select dapur.production_json(p, m, g) as production
-		from dapur.production p
-		    join dapur.menu m on m.sppg_id = p.sppg_id and m.id = p.menu_id
-		    join dapur.program g on g.sppg_id = p.sppg_id and g.id = p.program_id
-		where p.sppg_id = dapur.tenant() and p.id in (select hit.id from hit)
+		from dapur.production p,
+		    lateral (select * from dapur.menu x where x.sppg_id = p.sppg_id and x.id = p.menu_id limit 1) m,
+		    lateral (select * from dapur.program x where x.sppg_id = p.sppg_id and x.id = p.program_id limit 1) g
+		where p.sppg_id = dapur.tenant()
 		order by p.production_date desc, p.created_at desc, p.id
-		limit $9::int offset $10::int) j) end,
+		limit $2::int offset $3::int) j) end,
+    case when h.position is distinct from $1 then (
+	select count(*) from dapur.production p where p.sppg_id = dapur.tenant()) end
+from (select epoch || '.' || seq as position from dapur.tenant_head where sppg_id = dapur.tenant()) h;
+
+-- name: production_list
+-- The same with filters: one pass over the kitchen's productions, then whole rows for one page.
+-- in: $1 position the caller knows (its answer is then NULL), $2 statuses, $3 from, $4 to, $5 menuId,
+-- in: $6 programId, $7 headCook, $8 search, $9 limit, $10 offset
+-- out: position, array of productions as JSON, total
+with hit as materialized (
+	select p.id, p.production_date, p.created_at from dapur.production p
+	where p.sppg_id = dapur.tenant()
+	    and ($2::dapur.production_status[] is null or p.status = any ($2::dapur.production_status[]))
+	    and ($3::text is null or p.production_date >= (select dapur.day_of($3)))
+	    and ($4::text is null or p.production_date <= (select dapur.day_of($4)))
+	    and ($5::text is null or p.menu_id = $5)
+	    and ($6::text is null or p.program_id = $6)
+	    and ($7::text is null or p.head_cook = $7)
+	    and ($8::text is null or position(lower($8) in lower(concat_ws(' ', p.batch_number,
+		(select concat_ws(' ', m.menu_name, m.menu_code) from dapur.menu m
+		where m.sppg_id = p.sppg_id and m.id = p.menu_id), p.notes))) > 0))
+select h.position,
+    case when h.position is distinct from $1 then (
+	select concat('[', string_agg(j.production::text, ','), ']') from (
+		select dapur.production_json(p, m, g) as production
+		from (select * from hit order by hit.production_date desc, hit.created_at desc, hit.id
+			limit $9::int offset $10::int) o,
+		    lateral (select * from dapur.production x where x.sppg_id = dapur.tenant() and x.id = o.id limit 1) p,
+		    lateral (select * from dapur.menu x where x.sppg_id = p.sppg_id and x.id = p.menu_id limit 1) m,
+		    lateral (select * from dapur.program x where x.sppg_id = p.sppg_id and x.id = p.program_id limit 1) g
+		order by o.production_date desc, o.created_at desc, o.id) j) end,
     case when h.position is distinct from $1 then (select count(*) from hit) end
 from (select epoch || '.' || seq as position from dapur.tenant_head where sppg_id = dapur.tenant()) h;
 
@@ -127,6 +147,6 @@ select h.position, case when h.position is distinct from $1 then (
 	    'qualityFailed', count(*) filter (where not p.quality_passed))
 	from dapur.production p
 	where p.sppg_id = dapur.tenant()
-	    and ($2::text is null or p.production_date >= dapur.day_of($2))
-	    and ($3::text is null or p.production_date <= dapur.day_of($3))) end
+	    and ($2::text is null or p.production_date >= (select dapur.day_of($2)))
+	    and ($3::text is null or p.production_date <= (select dapur.day_of($3)))) end
 from (select epoch || '.' || seq as position from dapur.tenant_head where sppg_id = dapur.tenant()) h;

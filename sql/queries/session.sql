@@ -10,8 +10,8 @@ select sppg_id, person_id from dapur.enter($1, $2);
 -- name: tx_events
 -- The events that this transaction wrote; sent before the commit of every write.
 -- out: topic, seq, line, data_at, data_len, epoch; in order of seq
-select e.topic, e.seq, e.line, e.data_at, e.data_len, h.epoch
-from dapur.event e join dapur.tenant_head h on h.sppg_id = e.sppg_id
+select e.topic, e.seq, e.line, e.data_at, e.data_len, current_setting('dapur.epoch', true)
+from dapur.event e
 where e.sppg_id = dapur.tenant()
     and e.seq >= nullif(current_setting('dapur.first_seq', true), '')::bigint
 order by e.seq;
