@@ -378,7 +378,7 @@ not_modified(void **state)
 		/* as the statement answers when the caller knows the position */
 		fake_db_answer(Q_PRODUCTION_LIST, unchanged, 1, 3);
 		snprintf(header, sizeof(header), "HTTP_IF_NONE_MATCH=%s", same[i]);
-		SERVE("GET", "/api/production", NULL, COOKIE, header);
+		SERVE("GET", "/api/production?page=2&search=x", NULL, COOKIE, header);
 		assert_int_equal(status, 304);
 		assert_string_equal(fake_db_param(Q_PRODUCTION_LIST, 0), "k3f9.6");
 		assert_string_equal(body, "");
@@ -388,13 +388,13 @@ not_modified(void **state)
 	fake_db_answer(Q_PRODUCTION_LIST, listed, 1, 3);
 	for (size_t i = 0; i < N_ELEMENTS(other); i++) {
 		snprintf(header, sizeof(header), "HTTP_IF_NONE_MATCH=%s", other[i]);
-		SERVE("GET", "/api/production", NULL, COOKIE, header);
+		SERVE("GET", "/api/production?page=2&search=x", NULL, COOKIE, header);
 		if (i >
 		    1) /* never bytes of a stranger, and nothing that none_match() would not see */
 			assert_null(fake_db_param(Q_PRODUCTION_LIST, 0));
 		assert_int_equal(status, 200);
 	}
-	SERVE("GET", "/api/production", NULL, COOKIE,
+	SERVE("GET", "/api/production?page=2&search=x", NULL, COOKIE,
 	    "HTTP_IF_NONE_MATCH=W/\"x\", W/\"k3f9.6\"");
 	assert_int_equal(status, 304);
 	SERVE("GET", "/api/production/p1", NULL, COOKIE,
@@ -708,13 +708,14 @@ static void
 origins_may_read(void **state)
 {
 	(void)state;
-	SERVE("GET", "/api/production", NULL, COOKIE,
+	SERVE("GET", "/api/production?page=2&search=x", NULL, COOKIE,
 	    "HTTP_ORIGIN=https://friend.example");
 	assert_true(has_header("Access-Control-Allow-Origin: https://friend.example"));
 	assert_true(has_header("Access-Control-Allow-Credentials: true"));
 	SERVE("GET", "/api/nothing", NULL, COOKIE, "HTTP_ORIGIN=https://friend.example");
 	assert_true(has_header("Access-Control-Allow-Origin: https://friend.example"));
-	SERVE("GET", "/api/production", NULL, COOKIE, "HTTP_ORIGIN=https://evil.example");
+	SERVE("GET", "/api/production?page=2&search=x", NULL, COOKIE,
+	    "HTTP_ORIGIN=https://evil.example");
 	assert_int_equal(status, 200);
 	assert_null(strstr(reply, "Access-Control"));
 }

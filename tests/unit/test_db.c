@@ -11,7 +11,7 @@
 
 #include <cmocka.h> /* last: it has a macro called fail */
 
-enum { TIMEOUT_MS = 300 };
+enum { TIMEOUT_MS = 1000 };
 
 static struct fake_pg_page *page;
 static struct db *db;
