@@ -73,16 +73,25 @@ production_list(struct action *a, struct err *e)
 {
 	const struct input *in = a->in;
 	struct answer *out = &a->answer;
+	const char *filters[] = {input_text(in, "status"), input_text(in, "from"),
+	    input_text(in, "to"), input_text(in, "menuId"), input_text(in, "programId"),
+	    input_text(in, "headCook"), input_text(in, "search")};
+	const char *limit, *offset;
+	bool filtered = false;
 
 	out->paged = true;
 	out->page = input_number(in, "page", 1);
 	out->limit = input_number(in, "limit", PAGE_DEFAULT);
+	limit = arena_printf(a->arena, "%lld", out->limit);
+	offset = arena_printf(a->arena, "%lld", (out->page - 1) * out->limit);
+	for (size_t i = 0; i < N_ELEMENTS(filters); i++)
+		filtered = filtered || filters[i];
+	if (!filtered)
+		return action_list(a, Q_PRODUCTION_PAGE, PARAMS(a->known, limit, offset),
+		    e);
 	return action_list(a, Q_PRODUCTION_LIST,
-	    PARAMS(a->known, input_text(in, "status"), input_text(in, "from"),
-		input_text(in, "to"), input_text(in, "menuId"),
-		input_text(in, "programId"), input_text(in, "headCook"),
-		input_text(in, "search"), arena_printf(a->arena, "%lld", out->limit),
-		arena_printf(a->arena, "%lld", (out->page - 1) * out->limit)),
+	    PARAMS(a->known, filters[0], filters[1], filters[2], filters[3], filters[4],
+		filters[5], filters[6], limit, offset),
 	    e);
 }
 
