@@ -33,8 +33,10 @@ enum {
 	LIMIT_DEFAULT = 100, /* events of a page */
 	LIMIT_MAX = 1000,
 	PAGE_MAX = 1 << 20, /* bytes of a page, but for its last event */
-	WAIT_MAX_S = 25,    /* of a long poll: below the time-outs of all fronts */
-	LAST_FRAMES = 512,  /* room beside the queue for a heartbeat or the last word */
+	LINGER_MS = 5000,
+	AWAY_POLL_MS = 1000,
+	WAIT_MAX_S = 25,   /* of a long poll: below the time-outs of all fronts */
+	LAST_FRAMES = 512, /* room beside the queue for a heartbeat or the last word */
 };
 
 struct server;
@@ -655,6 +657,9 @@ main(int argc, char **argv)
 	v.max_streams = most_streams();
 	v.next_http = http_open();
 	feed_hub_options(&v.hub_options, &v.conf, path);
+	/* one helper serves all streams here: it may stay, and be asked often */
+	v.hub_options.ask.linger_ms = LINGER_MS;
+	v.hub_options.away_poll_ms = AWAY_POLL_MS;
 	v.hub = hub_open(&v.hub_options, now_ms());
 	if (http_is_cgi(v.next_http))
 		take_request(&v);

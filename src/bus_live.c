@@ -35,7 +35,9 @@ struct bus_live {
 	const struct bus_live_handlers *handlers;
 	void *arg;
 	bool none;
-	bool up;
+	bool up;      /* the subscription is connected, or about to be */
+	bool refused; /* it answered SUBSCRIBE by an error */
+	bool alive; /* it is believed to answer: at first, and after a loss when it did */
 	struct bus_link *sub, *cmd;
 	struct tail *tails; /* that wait */
 	int64_t now_ms;
@@ -62,6 +64,7 @@ bus_live_open(const struct bus_options *o, const struct bus_live_handlers *handl
 	l->handlers = handlers;
 	l->arg = arg;
 	l->none = strcmp(o->address, "none") == 0;
+	l->alive = !l->none;
 	l->seed = (unsigned)getpid();
 	l->sub = bus_link_new(o);
 	l->cmd = bus_link_new(o);
@@ -90,7 +93,7 @@ bus_live_none(const struct bus_live *l)
 bool
 bus_live_away(const struct bus_live *l)
 {
-	return !l->up;
+	return !l->up || !l->alive;
 }
 
 /* 50 to 150 % of ms, so that a thousand streams do not return in one moment. */
@@ -103,16 +106,16 @@ jitter(struct bus_live *l, long ms)
 static void
 lose(struct bus_live *l)
 {
-	bool was_up = l->up;
+	bool was_alive = l->alive;
 
-	l->up = l->asked = false;
+	l->up = l->asked = l->alive = l->refused = false;
 	l->pause_ms = l->pause_ms ? l->pause_ms * 2 : PAUSE_MIN_MS;
 	if (l->pause_ms > PAUSE_MAX_MS)
 		l->pause_ms = PAUSE_MAX_MS;
 	l->retry_ms = l->now_ms + jitter(l, l->pause_ms);
 	bus_link_close(l->sub);
 	bus_link_close(l->cmd);
-	if (was_up)
+	if (was_alive)
 		l->handlers->down(l->arg);
 }
 
@@ -126,6 +129,15 @@ expect_sign(struct bus_live *l)
 }
 
 static void
+send_beat(struct bus_live *l)
+{
+	const struct bus_text ping[] = {BUS_TEXT("PING")};
+
+	expect_sign(l);
+	bus_link_send_push(l->sub, ping, N_ELEMENTS(ping));
+}
+
+static void
 connect_again(struct bus_live *l)
 {
 	if (bus_link_connect(l->sub, &unread) < 0) {
@@ -133,6 +145,8 @@ connect_again(struct bus_live *l)
 		return;
 	}
 	l->up = true;
+	if (!l->alive)
+		send_beat(l); /* a stopped server's socket accepts, too */
 	expect_sign(l);
 	l->handlers->up(l->arg);
 }
@@ -141,7 +155,7 @@ connect_again(struct bus_live *l)
 static bool
 ready(struct bus_live *l)
 {
-	if (!l->up)
+	if (!l->up || !l->alive)
 		return false;
 	if (!bus_link_is_open(l->cmd)) {
 		if (bus_link_connect(l->cmd, &unread) < 0)
@@ -151,15 +165,6 @@ ready(struct bus_live *l)
 	if (bus_link_waiting(l->cmd) == 0)
 		l->cmd_ms = l->now_ms;
 	return true;
-}
-
-static void
-send_beat(struct bus_live *l)
-{
-	const struct bus_text ping[] = {BUS_TEXT("PING")};
-
-	expect_sign(l);
-	bus_link_send_push(l->sub, ping, N_ELEMENTS(ping));
 }
 
 /* When a silent subscription is asked, or given up when it was. */
@@ -201,7 +206,7 @@ bus_live_step(struct bus_live *l, const struct pollfd fds[BUS_LIVE_FDS], int64_t
 		return;
 	}
 	if (bus_link_step(l->sub, fds[0].revents, &unread) < 0 ||
-	    bus_link_step(l->cmd, fds[1].revents, &unread) < 0) {
+	    bus_link_step(l->cmd, fds[1].revents, &unread) < 0 || l->refused) {
 		lose(l);
 		return;
 	}
@@ -263,6 +268,9 @@ on_push(void *arg, const struct bus_value *v)
 
 	l->heard_ms = l->now_ms;
 	l->asked = false;
+	l->alive = true;
+	if (v->kind == BUS_ERROR)
+		l->refused = true; /* it is loading, or does not let us */
 	if (channel.kind != BUS_STRING || !split_channel(&m, channel.text, channel.len))
 		return;
 	if (is(&kind, "subscribe") && m.revoke) { /* the last channel of its tenant */

@@ -51,7 +51,8 @@ struct bus_live *bus_live_open(const struct bus_options *o,
 void bus_live_close(struct bus_live *l); /* bus_live_forget() all askers first */
 
 bool bus_live_none(const struct bus_live *l); /* no Redis is set up */
-bool bus_live_away(const struct bus_live *l); /* not connected: a question would fail */
+/* Not connected, or not heard of since it was lost: a question would fail. */
+bool bus_live_away(const struct bus_live *l);
 
 void bus_live_poll(const struct bus_live *l, struct pollfd ret_fds[BUS_LIVE_FDS],
     int64_t *deadline_ms);

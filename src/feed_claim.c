@@ -6,8 +6,11 @@
 
 #include "banned.h"
 
-#define ASK_MORE_MS 3000   /* the helper has to start and connect, too */
-#define ASK_LINGER_MS 3000 /* life of an idle helper */
+#define ASK_MORE_MS 3000 /* the helper has to start and connect, too */
+/* Life of an idle helper: a thousand streams must not hold a database connection each. Without Redis it is asked each
+ * second and stays. */
+#define ASK_LINGER_MS 250
+#define ASK_LINGER_NONE_MS 3000
 
 static int
 hex(char c)
@@ -136,7 +139,8 @@ feed_hub_options(struct hub_options *ret, const struct conf *c, const char *conf
 	    .ask = {.command = c->ask_command,
 		.conf_path = conf_path,
 		.timeout_ms = c->db_timeout_ms + ASK_MORE_MS,
-		.linger_ms = ASK_LINGER_MS},
+		.linger_ms =
+		    strcmp(c->redis, "none") == 0 ? ASK_LINGER_NONE_MS : ASK_LINGER_MS},
 	    .check_ms = c->heartbeat_ms / 2,
 	};
 }

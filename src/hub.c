@@ -85,8 +85,7 @@ tenant_new(struct hub *h, const char *id)
 	t->head = t->seen = -1;
 	t->next = h->tenants;
 	h->tenants = t;
-	if (!bus_live_away(h->bus))
-		bus_live_subscribe(h->bus, id);
+	bus_live_subscribe(h->bus, id);
 	return t;
 }
 
@@ -100,8 +99,7 @@ tenant_free(struct hub_tenant *t)
 		at = &(*at)->next;
 	*at = t->next;
 	hub_forget(t);
-	if (!bus_live_away(h->bus))
-		bus_live_unsubscribe(h->bus, t->id);
+	bus_live_unsubscribe(h->bus, t->id);
 	buf_free(&t->json_id);
 	free(t->id);
 	free(t);
@@ -312,9 +310,20 @@ on_message(void *arg, const struct bus_message *m)
 static const struct bus_live_handlers handlers = {on_up, on_down, on_subscribed,
     on_message};
 
+/* How often PostgreSQL is asked for news; 0: only when something is missed. */
+static long
+poll_ms(const struct hub *h)
+{
+	if (bus_live_none(h->bus))
+		return POLL_MS;
+	return bus_live_away(h->bus) ? h->o->away_poll_ms : 0;
+}
+
 void
 hub_poll(const struct hub *h, struct pollfd ret_fds[HUB_FDS], int64_t *deadline_ms)
 {
+	long every_ms = poll_ms(h);
+
 	bus_live_poll(h->bus, ret_fds, deadline_ms);
 	ask_poll(h->ask, &ret_fds[BUS_LIVE_FDS], deadline_ms);
 	if (h->timer_ms < *deadline_ms)
@@ -324,9 +333,9 @@ hub_poll(const struct hub *h, struct pollfd ret_fds[HUB_FDS], int64_t *deadline_
 			*deadline_ms = 0;
 		if (t->busy == HUB_PAUSE && t->wake_ms < *deadline_ms)
 			*deadline_ms = t->wake_ms;
-		if (bus_live_none(h->bus) && t->busy == HUB_IDLE &&
-		    t->checked_ms + POLL_MS < *deadline_ms)
-			*deadline_ms = t->checked_ms + POLL_MS;
+		if (every_ms && t->busy == HUB_IDLE &&
+		    t->checked_ms + every_ms < *deadline_ms)
+			*deadline_ms = t->checked_ms + every_ms;
 	}
 }
 
@@ -349,17 +358,19 @@ run_timers(struct hub *h)
 void
 hub_step(struct hub *h, const struct pollfd fds[HUB_FDS], int64_t now_ms)
 {
+	long every_ms;
+
 	h->now_ms = now_ms;
 	bus_live_step(h->bus, fds, now_ms);
 	ask_step(h->ask, fds[BUS_LIVE_FDS].revents, now_ms);
 	run_timers(h);
+	every_ms = poll_ms(h);
 	for (struct hub_tenant *t = h->tenants; t; t = t->next) {
 		if (t->busy == HUB_PAUSE && now_ms >= t->wake_ms) {
 			t->busy = HUB_IDLE;
 			t->dirty = true;
 		}
-		if (bus_live_none(h->bus) && t->busy == HUB_IDLE &&
-		    now_ms >= t->checked_ms + POLL_MS)
+		if (every_ms && t->busy == HUB_IDLE && now_ms >= t->checked_ms + every_ms)
 			t->check = t->dirty = true;
 		if (t->dirty)
 			hub_fetch(t);

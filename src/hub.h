@@ -64,6 +64,8 @@ struct hub_options {
 	struct bus_options bus;
 	struct ask_options ask;
 	long check_ms; /* a check younger than this is good enough */
+	long
+	    away_poll_ms; /* how often PostgreSQL is asked while Redis is away; 0: by checks only */
 };
 
 enum { HUB_FDS = BUS_LIVE_FDS + 1 };
