@@ -192,6 +192,7 @@ serve(int fd)
 {
 	static struct message m;
 	struct session s = {.fd = fd, .status = 'I'};
+	bool bye; /* looked at before the answer that lets the test go on */
 
 	if (!read_message(fd, &m, false))
 		return;
@@ -210,11 +211,12 @@ serve(int fd)
 			if (m.type == 'S' || m.type == 'H')
 				break;
 		}
-		if (page->mood == PG_BYE && m.type == 'S')
+		bye = page->mood == PG_BYE && m.type == 'S';
+		if (bye)
 			put_error(&s.out, "FATAL", "57P01", "", "terminating connection");
-		if (page->mood == PG_BYE && write(fd, s.out.bytes, s.out.len) < 0)
+		if (bye && write(fd, s.out.bytes, s.out.len) < 0)
 			break;
-	} while (page->mood != PG_BYE && (m.type == 'S' || m.type == 'H'));
+	} while (!bye && (m.type == 'S' || m.type == 'H'));
 out:
 	buf_free(&s.out);
 }
