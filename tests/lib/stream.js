@@ -5,88 +5,23 @@
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
 import { origin as ownOrigin, wsUrl } from './env.js';
+import { Inbox } from './inbox.js';
 import { atEnd } from './suite.js';
 import { within } from './wait.js';
 
-export class Stream {
+export class Stream extends Inbox {
 	constructor(url, options)
 	{
-		this.frames = [];	/* parsed; bare text as { text } */
-		this.lines = [];	/* as they came */
-		this.waiting = new Set();
-		this.seen = 0;
-		this.ended = false;
+		super();
 		this.socket = new WebSocket(url, options);
 		this.opened = new Promise((resolve, reject) => {
 			this.socket.once('open', resolve);
 			this.socket.once('error', reject);
 		});
 		this.opened.catch(() => {});
-		this.closed = new Promise((resolve) => {
-			this.socket.once('close', (code) => {
-				this.ended = true;
-				this.#wake();
-				resolve(code);
-			});
-		});
+		this.socket.once('close', (code) => this.finish(code));
 		this.socket.on('error', () => {});
-		this.socket.on('message', (bytes) => this.#take(String(bytes)));
-	}
-
-	#take(line)
-	{
-		let frame;
-
-		try {
-			frame = JSON.parse(line);
-		} catch {
-			frame = { text: line };
-		}
-		this.lines.push(line);
-		this.frames.push(frame);
-		this.#wake();
-	}
-
-	#wake()
-	{
-		for (const look of [...this.waiting])
-			look();
-	}
-
-	/**
-	 * The next frame (after those already taken) for which `match` holds: a
-	 * function, or the frame's type. Frames passed over are in .frames still.
-	 */
-	next(match, ms = 15_000)
-	{
-		const fits = typeof match === 'function' ? match : (f) => f.type === match;
-		const found = new Promise((resolve, reject) => {
-			const look = () => {
-				while (this.seen < this.frames.length) {
-					const frame = this.frames[this.seen++];
-					if (fits(frame)) {
-						this.waiting.delete(look);
-						resolve(frame);
-						return;
-					}
-				}
-				if (this.ended) {
-					this.waiting.delete(look);
-					reject(new Error(`stream ended before ${match}; saw\n`
-					    + this.lines.slice(-5).join('\n')));
-				}
-			};
-			this.waiting.add(look);
-			look();
-		});
-		return within(ms, () => `frame ${match}; saw ${this.lines.length}, last\n`
-		    + this.lines.slice(-3).join('\n'), found);
-	}
-
-	/** The frames that are events of the log (they have a seq), in order. */
-	get events()
-	{
-		return this.frames.filter((f) => Number.isInteger(f.seq));
+		this.socket.on('message', (bytes) => this.take(String(bytes)));
 	}
 
 	send(text)

@@ -3,20 +3,31 @@
  * files and everything opened through lib/ closed at the end.
  *
  * Files that stop a part of the stack (Redis, say) ask for it exclusively;
- * all others share it. The lock is PostgreSQL's, so it also holds between
- * processes and falls with them.
+ * all others share it. The lock is a file's, held by a child of ours: so it
+ * holds between processes, falls with them, and outlives what a file stops.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
-import pg from 'pg';
 import { env, missing } from './env.js';
 
-const LOCK = 0x44415055;	/* "DAPU" */
 const closers = [];
 
 /** Close `fn` when the file is done; last opened, first closed. */
 export function atEnd(fn)
 {
 	closers.push(fn);
+}
+
+/* Gives the child that holds the lock until its input ends, be it by our own end. */
+async function hold(exclusive)
+{
+	const child = spawn('flock', [exclusive ? '-x' : '-s', join(env.DAPUR_RUN, 'tests.lock'),
+	    'sh', '-c', 'echo; exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+
+	await once(child.stdout, 'data');
+	return child;
 }
 
 /**
@@ -39,17 +50,12 @@ export function suite(name, options, body)
 		let lock;
 
 		before(async () => {
-			lock = new pg.Client({ connectionString: env.DATABASE_URL });
-			lock.on('error', () => {});
-			await lock.connect();
-			await lock.query(options.exclusive
-				? 'SELECT pg_advisory_lock($1)'
-				: 'SELECT pg_advisory_lock_shared($1)', [LOCK]);
+			lock = await hold(options.exclusive);
 		});
 		after(async () => {
 			for (const close of closers.splice(0).reverse())
 				await close();
-			await lock?.end();
+			lock?.stdin.end();
 		});
 		body();
 	});

@@ -1,0 +1,75 @@
+/*
+ * The services of the stack, stopped and started as a person does by ./dev,
+ * and the processes below them. What a file stops is started at its end.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pidOf } from './proc.js';
+import { atEnd } from './suite.js';
+
+const dev = process.env.DAPUR_DEV || fileURLToPath(new URL('../../dev', import.meta.url));
+
+/** ./dev start|stop|restart NAME... */
+export async function service(what, ...names)
+{
+	if (what === 'stop')
+		atEnd(() => service('start', ...names));
+	await promisify(execFile)(dev, [what, ...names], { timeout: 90_000 });
+}
+
+/* The fields of /proc/PID/stat after the name: state, parent... */
+function stat(pid)
+{
+	try {
+		const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+		return text.slice(text.lastIndexOf(')') + 2).split(' ');
+	} catch {
+		return undefined;
+	}
+}
+
+/** Whether a process is there and no zombie. */
+export const alive = (pid) => !['Z', undefined].includes(stat(pid)?.[0]);
+
+/** The live children of a process: [{ pid, command }]. */
+export function children(parent)
+{
+	return readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).flatMap((entry) => {
+		const fields = stat(entry);
+		if (!fields || fields[0] === 'Z' || Number(fields[1]) !== parent)
+			return [];
+		try {
+			return [{ pid: Number(entry),
+			    command: readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() }];
+		} catch {
+			return [];
+		}
+	});
+}
+
+/** The pids of what a service supervises: workers, streams, backends. */
+export const workers = (name) => children(pidOf(name)).map((child) => child.pid);
+
+/** SIGSTOP processes; gives the function that continues them, which also runs at the end. */
+export function freeze(pids)
+{
+	let frozen = pids.filter((pid) => {
+		try {
+			return process.kill(pid, 'SIGSTOP');
+		} catch {
+			return false;
+		}
+	});
+	const thaw = () => {
+		for (const pid of frozen)
+			if (alive(pid))
+				process.kill(pid, 'SIGCONT');
+		frozen = [];
+	};
+
+	process.once('exit', thaw);
+	atEnd(thaw);
+	return thaw;
+}
