@@ -33,6 +33,16 @@ export const plants = {
 		last: 'denied',
 		change: ['src/hub.c', /c->at\.seq \+ 1 != l->seq/, 'c->at.seq >= l->seq'],
 	},
+	'no-order-check': {
+		what: 'the feed delivers again what it has delivered',
+		kinds: ['redis-cut-pubsub', 'redis-deny', 'api-commit-kill', 'relay-kill'],
+		change: ['src/hub.c', /c->at\.seq \+ 1 != l->seq/, 'c->at.seq + 1 < l->seq'],
+	},
+	'no-idempotency': {
+		what: 'the Idempotency-Key of a request is not looked at',
+		kinds: ['api-kill', 'api-commit-kill', 'nginx-kill', 'api-stop'],
+		change: ['src/app.c', /s->key = key;/, '(void)key;'],
+	},
 };
 
 /** A copy of the tree with the change in it; gives its ./dev. */

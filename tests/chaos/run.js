@@ -82,7 +82,7 @@ function settings(seed)
 	const rng = new Rng(seed, 'settings');
 
 	return {
-		heartbeat_ms: 3000,
+		heartbeat_ms: rng.pick([3000, 20000]),
 		history_events: rng.pick([20, 100, 1000]),
 		feed_queue_max: rng.pick([65536, 262144]),
 	};
@@ -237,7 +237,11 @@ async function work(o, stack, conf)
 	const dealt = new Faults({ seed, stack, kinds: o.kinds, gap_ms: o['gap-ms'],
 	    tell: o.verbose ? (text) => say(`${((Date.now() - began) / 1000).toFixed(1)} ${text}`) : undefined });
 
-	say(`    ${o.tenants} kitchens, ${o.clients} clients, ${o.kinds.length} kinds of faults, ${o.minutes} min`);
+	const two = !o.bug.without && new Rng(seed, 'relays').chance(0.5);
+	if (two)
+		stack.standby();
+	say(`    ${o.tenants} kitchens, ${o.clients} clients, ${two ? 2 : 1} relays,`
+	    + ` ${o.kinds.length} kinds of faults, ${o.minutes} min`);
 	const served = Promise.all(clients.map((c) => c.run()));
 	const loaded = load.run();
 	const faulted = dealt.run();

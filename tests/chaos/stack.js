@@ -2,8 +2,8 @@
  * A private stack of ./dev, and what may be done to it: by the pid files of
  * its services and the children of these processes, nothing else.
  */
-import { execFile } from 'node:child_process';
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Redis from 'ioredis';
 import pg from 'pg';
@@ -74,8 +74,23 @@ export class Stack {
 			await this.run('stop', name);
 	}
 
+	/** A second relay, which takes over when the first one is gone; started again when it ends. */
+	standby()
+	{
+		const log = openSync(join(this.varDir, 'log', 'standby.log'), 'a');
+
+		this.second = spawn(join(this.env.DAPUR_BIN, 'dapur-relay'), ['-c', this.env.DAPUR_CONF],
+		    { stdio: ['ignore', log, log] });
+		this.second.on('exit', () => {
+			if (!this.ending)
+				setTimeout(() => this.ending || this.standby(), 500);
+		});
+	}
+
 	async down()
 	{
+		this.ending = true;
+		this.second?.kill();
 		for (const pid of this.stopped.keys())
 			this.signal(pid, 'SIGCONT');
 		await this.run('down');
