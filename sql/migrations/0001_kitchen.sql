@@ -74,14 +74,14 @@ create table dapur.epoch (
 insert into dapur.epoch (epoch) values (substr(md5(gen_random_uuid()::text), 1, 8));
 
 -- One row per tenant: the seq of its last event. Whoever logs an event holds this row until it commits:
--- that is what makes seq dense and equal to the commit order. Half-empty pages keep updates HOT.
+-- that is what makes seq dense and equal to the commit order. Mostly empty pages keep updates HOT, and kitchens apart.
 create table dapur.tenant_head (
 	sppg_id text primary key references dapur.tenant,
 	epoch text not null,
 	seq bigint not null default 0,
 	floor bigint not null default 0, -- events up to here are pruned or of an earlier epoch
 	check (floor <= seq)
-) with (fillfactor = 50);
+) with (fillfactor = 10);
 
 create function dapur.tenant_after_insert() returns trigger
     language plpgsql security definer set search_path = dapur, pg_temp as $$
@@ -253,7 +253,7 @@ create table dapur.production_month (
 	kept int not null,
 	batches int[] not null,
 	primary key (sppg_id, month)
-) with (fillfactor = 50);
+) with (fillfactor = 20);
 
 create table dapur.quality_check (
 	sppg_id text not null,

@@ -22,22 +22,32 @@ begin
 	perform set_config('dapur.tenant', sppg_id, true), set_config('dapur.person', person_id, true);
 end $$;
 
+-- Both plpgsql, which keeps its plan; a language sql function that cannot be inlined is planned at every call.
+
 -- The line of the session cache (who.h): six members joined by TAB; no row: no such session.
 create function dapur.session_line(p_hash text) returns text
-    language sql stable security definer set search_path = dapur, pg_temp as $$
+    language plpgsql stable security definer as $$
+declare
+	v_line text;
+begin
 	select concat_ws(E'\t', s.sppg_id, s.person_id, p.name, p.role,
 	    floor(extract(epoch from s.expires_at))::bigint,
 	    (select string_agg(r.permission, ',' order by r.permission) from dapur.role_permission r
 	     where r.role = p.role))
+	into v_line
 	from dapur.session s
 	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
 	    join dapur.tenant t on t.id = s.sppg_id
-	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE'
-$$;
+	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE';
+	return v_line;
+end $$;
 
 -- Who a session is, as POST and GET /api/session answer it.
 create function dapur.session_json(p_hash text) returns json
-    language sql stable security definer set search_path = dapur, pg_temp as $$
+    language plpgsql stable security definer as $$
+declare
+	v_json json;
+begin
 	select json_build_object(
 	    'user', json_build_object('id', p.id, 'name', p.name, 'email', p.email, 'role', p.role,
 		'sppgId', p.sppg_id),
@@ -45,11 +55,13 @@ create function dapur.session_json(p_hash text) returns json
 	    'permissions', (select coalesce(json_agg(r.permission order by r.permission), '[]')
 		from dapur.role_permission r where r.role = p.role),
 	    'expires', dapur.iso(s.expires_at))
+	into v_json
 	from dapur.session s
 	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
 	    join dapur.tenant t on t.id = s.sppg_id
-	where s.token_hash = p_hash
-$$;
+	where s.token_hash = p_hash;
+	return v_json;
+end $$;
 
 -- Counts a try and answers whether it may go on: retry_after > 0 means wait so many seconds. It counts before
 -- the password is looked at, so parallel guesses gain nothing. hash is null for an unknown or inactive account.
