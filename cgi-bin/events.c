@@ -120,6 +120,8 @@ sse_frame(struct buf *b, const struct feed_frame *f)
 	const char *name = f->kind < N_ELEMENTS(names) ? names[f->kind] : NULL;
 	char position[POSITION_CAP];
 
+	if (f->final) /* EventSource returns for ever: seldom, then */
+		buf_adds(b, "retry: 30000\n");
 	if (name)
 		buf_printf(b, "event: %s\n", name);
 	if (f->position) {
@@ -354,9 +356,6 @@ refuse(struct stream *s, const struct err *e)
 		return;
 	}
 	sse_begin(s);
-	/* EventSource would return for ever: seldom, then */
-	if (e->code != E_UNAVAILABLE)
-		http_stream_put(&s->io, "retry: 30000\n\n", 14);
 	feed_refuse(&sse_sink, s, e);
 }
 

@@ -96,7 +96,8 @@ disconnect(struct feed *f, const char *code, const char *message, bool reconnect
 	frame = (struct feed_frame){.kind = FEED_DISCONNECT,
 	    .text = b.bytes,
 	    .len = b.len,
-	    .code = code};
+	    .code = code,
+	    .final = !reconnect};
 	f->sink->write(f->arg, &frame);
 	buf_free(&b);
 	end(f);
@@ -118,6 +119,7 @@ feed_refuse(const struct feed_sink *sink, void *arg, const struct err *e)
 	frame.text = b.bytes;
 	frame.len = b.len;
 	frame.code = err_info(e->code)->name;
+	frame.final = e->code != E_UNAVAILABLE;
 	sink->write(arg, &frame);
 	buf_free(&b);
 	if (sink->end)

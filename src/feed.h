@@ -31,6 +31,7 @@ struct feed_frame {
 	const char *text;                /* one line without its newline */
 	size_t len;
 	const char *code; /* of DISCONNECT */
+	bool final;       /* of DISCONNECT: coming back at once is of no use */
 };
 
 struct feed_sink {
