@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "gate.h"
 #include "log.h"
 #include "mem.h"
 #include "reply.h"
@@ -500,6 +501,8 @@ prepare(struct serving *s)
 	struct input_source src;
 	int faults = 0;
 
+	if (r->gate)
+		return gate_open(r, conf, &s->match, &s->claim, &s->e);
 	if (http_read_body(r, (size_t)conf->body_max, &s->e) < 0)
 		return -1;
 	if (http_split_path(r->uri, conf->base_path, r->arena, &path, &s->e) < 0)

@@ -35,6 +35,7 @@ struct http_request {
 	const char *address;
 	const char *request_id; /* from the web server, else made here */
 	const char *host;       /* Host header or SERVER_NAME:PORT */
+	bool gate; /* the front asks whether it may let a WebSocket through */
 	const char *body;
 	size_t body_len;
 	struct arena *arena; /* of the request; the owner resets it */
