@@ -9,11 +9,10 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
-import { env, origin, password } from './env.js';
+import { env, password } from './env.js';
 import { within } from './wait.js';
 
 const base = new URL(env.URL || 'http://127.0.0.1:1');
-const transport = base.protocol === 'https:' ? https : http;
 const writes = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 let nextAddress = Math.floor(Math.random() * 0xfffff0);
@@ -58,11 +57,16 @@ function checkReply(r)
 }
 
 export class Client {
-	constructor({ address = ownAddress() } = {})
+	/** url: another web server than the stack's own. */
+	constructor({ address = ownAddress(), url = base } = {})
 	{
+		this.base = new URL(url);
+		this.transport = this.base.protocol === 'https:' ? https : http;
 		this.address = address;
 		this.jar = new Map();
-		this.agent = new transport.Agent({ keepAlive: true, maxSockets: 64 });
+		this.agent = new this.transport.Agent({
+			keepAlive: true, maxSockets: 64, rejectUnauthorized: false,
+		});
 		this.agent.on?.('free', (socket) => socket.unref?.());
 	}
 
@@ -108,7 +112,7 @@ export class Client {
 			headers['content-length'] = '0';
 		}
 		if (options.origin !== null && (writes.has(method) || options.origin))
-			headers.origin = options.origin ?? origin;
+			headers.origin = options.origin ?? this.base.origin;
 		for (const [name, value] of Object.entries(options.headers ?? {}))
 			if (value === null)
 				delete headers[name.toLowerCase()];
@@ -136,8 +140,8 @@ export class Client {
 	#exchange(method, path, headers, raw)
 	{
 		return new Promise((resolve, reject) => {
-			const req = transport.request({
-				host: base.hostname, port: base.port, method, path, headers,
+			const req = this.transport.request({
+				host: this.base.hostname, port: this.base.port, method, path, headers,
 				agent: this.agent, localAddress: this.address,
 			}, (res) => {
 				const chunks = [];

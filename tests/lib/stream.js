@@ -21,7 +21,30 @@ export class Stream extends Inbox {
 		this.opened.catch(() => {});
 		this.socket.once('close', (code) => this.finish(code));
 		this.socket.on('error', () => {});
+		this.socket.on('unexpected-response', (_, res) => this.#refused(res));
 		this.socket.on('message', (bytes) => this.take(String(bytes)));
+	}
+
+	/* The web server may refuse before a stream is made: by status, with the code in the body. */
+	#refused(res)
+	{
+		const chunks = [];
+
+		res.on('data', (chunk) => chunks.push(chunk));
+		res.on('end', () => {
+			const text = String(Buffer.concat(chunks));
+
+			this.status = res.statusCode;
+			try {
+				const { code, error } = JSON.parse(text);
+				this.take(JSON.stringify({ type: 'disconnect', code, message: error,
+				    reconnect: res.statusCode >= 500 || res.statusCode === 429 }));
+			} catch {
+				this.take(text);
+			}
+			this.socket.emit('error', new Error(`HTTP ${res.statusCode} ${text}`));
+			this.socket.emit('close', 1006);
+		});
 	}
 
 	send(text)
@@ -41,7 +64,7 @@ export class Stream extends Inbox {
  *
  * in   who     a Client whose cookie is shown, or null
  *      options after, topics, token: the query; query: the whole query string;
- *              cookie, origin (null: none), headers
+ *              cookie, origin (null: none), headers; url: of another server
  */
 export function dial(who, options = {})
 {
@@ -58,8 +81,9 @@ export function dial(who, options = {})
 		headers.Cookie = cookie;
 	if (origin !== null)
 		headers.Origin = origin;
-	const stream = new Stream(text ? `${wsUrl}?${text}` : wsUrl,
-	    { headers, perMessageDeflate: false, handshakeTimeout: 15_000 });
+	const url = options.url ?? wsUrl;
+	const stream = new Stream(text ? `${url}?${text}` : url, { headers, perMessageDeflate: false,
+	    handshakeTimeout: 15_000, rejectUnauthorized: false, localAddress: options.address });
 	atEnd(() => stream.socket.terminate());
 	return stream;
 }

@@ -26,7 +26,16 @@ curl                curl
 util-linux          setpriv
 procps              pgrep
 '
+# The other web servers: for the one that is asked for, and for the tests all of them.
+declare -A NEEDS_FRONT=(
+	[nginx]='' [websocketd]=''
+	[apache]='apache2-bin apache2'
+	[cgi]='apache2-bin apache2'
+	[fcgid]='libapache2-mod-fcgid /usr/lib/apache2/modules/mod_fcgid.so'
+	[lighttpd]='lighttpd lighttpd'
+)
 NEEDS_TEST='
+lighttpd-mod-openssl /usr/lib/lighttpd/mod_openssl.so
 libcmocka-dev
 clang               clang
 clang-format        clang-format
@@ -34,6 +43,8 @@ libclang-rt-dev     /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 valgrind            valgrind
 man-db              man
 shellcheck          shellcheck
+openssl             openssl
+systemd             systemd-analyze
 fonts-dejavu-core   /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 chromium            chromium
 '
@@ -54,8 +65,13 @@ node_is_new_enough() {
 
 # Prints the packages that are missing for `up` or `test`.
 missing_packages() {
-	local needs=$NEEDS_UP package proof
-	[[ $1 == up ]] || needs+=$NEEDS_TEST
+	local needs=$NEEDS_UP${NEEDS_FRONT[$WEB]} package proof front
+	if [[ $1 == test ]]; then
+		needs+=$NEEDS_TEST
+		for front in "${!NEEDS_FRONT[@]}"; do
+			needs+=${NEEDS_FRONT[$front]}$'\n'
+		done
+	fi
 	while read -r package proof; do
 		[[ -z $package ]] || need_met "$package" "$proof" || echo "$package"
 	done <<<"$needs"

@@ -4,7 +4,7 @@
 # RUN/NAME.start when that process began, so that a recycled pid is never taken for ours.
 # shellcheck shell=bash disable=SC2034
 
-SERVICES=(postgres redis api events relay websocketd nginx)
+SERVICES=() # use_front (web.sh) says which
 declare -A PROGRAM_OF=([events]=cgi-bin/events.fcgi [relay]=dapur-relay)
 declare -A STOP_SIGNAL=([postgres]=INT)
 API_WORKERS=${API_WORKERS:-8}
@@ -139,14 +139,16 @@ redis_cli() { REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s "$RUN/redis.sock" "$@";
 
 # ---- the FastCGI pools: spawn-fcgi holds the socket, multiwatch the workers ------------
 start_api() {
-	spawn api spawn-fcgi -n -s "$RUN/api.sock" -M 0660 -b 1024 -- \
+	init_web
+	spawn api spawn-fcgi -n -s "$RUN/api.sock" -M 0660 "${SOCKET_GROUP[@]}" -b 1024 -- \
 		"$(command -v multiwatch)" -f "$API_WORKERS" -r 1000 -t 1000 -- \
 		"$BUILD/cgi-bin/api.fcgi" -c "$CONF"
 }
 answers_api() { [[ -S $RUN/api.sock ]]; }
 
 start_events() {
-	spawn events spawn-fcgi -n -s "$RUN/events.sock" -M 0660 -b 1024 -- \
+	init_web
+	spawn events spawn-fcgi -n -s "$RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -b 1024 -- \
 		"$(command -v multiwatch)" -f 1 -r 1000 -t 1000 -- \
 		"$BUILD/cgi-bin/events.fcgi" -c "$CONF"
 }
@@ -160,44 +162,9 @@ start_websocketd() {
 	local forks=$(($(ulimit -n) / 5)) pass=PATH,LD_LIBRARY_PATH
 	[[ $forks -lt 4000 ]] || forks=4000
 	[[ -z ${ASAN_OPTIONS:-} ]] || pass+=,ASAN_OPTIONS,UBSAN_OPTIONS
+	ALONE=()
+	[[ $WEB != websocketd ]] || websocketd_alone
 	spawn websocketd websocketd --address=127.0.0.1 --port="$WS_PORT" --loglevel=error \
-		--maxforks="$forks" --passenv="$pass" "$BUILD/ws/dapur-stream" -c "$CONF"
+		--maxforks="$forks" --passenv="$pass" "${ALONE[@]}" "$BUILD/ws/dapur-stream" -c "$CONF"
 }
 answers_websocketd() { port_taken "$WS_PORT"; }
-
-# ---- nginx: the site file as people copy it, but for paths and ports -------------------
-start_nginx() {
-	local mime=/etc/nginx/mime.types
-	mkdir -p "$VAR/nginx"
-	sed -e "s|listen 80;|listen 127.0.0.1:$WEB_PORT;|" \
-		-e "s|unix:/run/dapur/|unix:$RUN/|" \
-		-e "s|127\.0\.0\.1:7851|127.0.0.1:$WS_PORT|" \
-		-e "s|/usr/local/share/dapur/www|$TOP/www|" \
-		"$TOP/nginx/dapur.conf" >"$ETC/nginx-site.conf"
-	{
-		[[ $EUID -ne 0 ]] || echo 'user root;'
-		cat <<-CONF
-			worker_processes 2;
-			daemon off;
-			pid $VAR/nginx/pid;
-			error_log stderr warn;
-			worker_rlimit_nofile $(ulimit -n);
-			events { worker_connections 8192; }
-			http {
-			    include $mime;
-			    types { text/javascript mjs; }
-			    access_log $LOG/access.log;
-			    sendfile on;
-			    tcp_nodelay on;
-			    client_body_temp_path $VAR/nginx/body;
-			    proxy_temp_path $VAR/nginx/proxy;
-			    fastcgi_temp_path $VAR/nginx/fastcgi;
-			    uwsgi_temp_path $VAR/nginx/uwsgi;
-			    scgi_temp_path $VAR/nginx/scgi;
-			    include $ETC/nginx-site.conf;
-			}
-		CONF
-	} >"$ETC/nginx.conf"
-	spawn nginx nginx -e stderr -c "$ETC/nginx.conf"
-}
-answers_nginx() { port_taken "$WEB_PORT"; }

@@ -1,16 +1,17 @@
 # stack.sh: the whole chain: settings, database, up, down, env. Sourced by ./dev.
 # shellcheck shell=bash disable=SC1091
 
+FRONT= # asked for by up; else what runs, or ran last
 CONF= # set once the places are known
 DEMO_PASSWORD=dapur-demo
 DEMO_WHO=(kepala admin produksi dapur qc gizi akuntan viewer)
-declare -A WEBS=([nginx]=nginx)
 
 # ---- what is chosen once: passwords, ports ----------------------------------------------
 load_settings() {
 	CONF=$ETC/dapur.conf
 	[[ ! -f $ETC/secrets ]] || . "$ETC/secrets"
 	[[ ! -f $ETC/ports ]] || . "$ETC/ports"
+	use_front "${FRONT:-${WEB:-nginx}}"
 	ulimit -S -n "$(ulimit -H -n)"
 }
 
@@ -56,7 +57,7 @@ choose_ports() {
 	PORTS_GIVEN+=" $REDIS_PORT"
 	WS_PORT=$(keep_or_free "${WS_PORT:-}")
 	printf '%s\n' "WEB_PORT=$WEB_PORT" "PG_PORT=$PG_PORT" "REDIS_PORT=$REDIS_PORT" \
-		"WS_PORT=$WS_PORT" >"$ETC/ports"
+		"WS_PORT=$WS_PORT" "WEB=$WEB" >"$ETC/ports"
 }
 
 conninfo() { # ROLE PASSWORD
@@ -77,6 +78,8 @@ write_conf() {
 			public_url = http://127.0.0.1:$WEB_PORT
 			allowed_origins = http://localhost:$WEB_PORT
 		CONF
+		# nobody stands between the client and websocketd alone
+		[[ $WEB != websocketd ]] || echo 'trusted_proxy = 0' >>"$CONF"
 		[[ -z ${DAPUR_EXTRA_CONF:-} ]] || printf '%s\n' "$DAPUR_EXTRA_CONF" >>"$CONF"
 	)
 }
@@ -154,20 +157,28 @@ all_running() {
 
 chain_ready() { [[ $(curl -s -o /dev/null -m 3 -w '%{http_code}' "$(url)/api/ready") == 200 ]]; }
 
-# Without a cookie the stream says why it ends: one frame through the whole chain. (curl does not do
-# the upgrade; bash does, with a deadline per read.)
+# Without a cookie the stream says why it ends, in one frame; the front opens it, or says 401 before.
+# (curl does not do the upgrade; bash does, with a deadline per read.)
 stream_ready() (
 	LC_ALL=C
-	exec {fd}<>"/dev/tcp/127.0.0.1/$WEB_PORT" || exit 1
-	printf '%s\r\n' 'GET /api/ws HTTP/1.1' "Host: 127.0.0.1:$WEB_PORT" "Origin: $(url)" \
-		'Connection: Upgrade' 'Upgrade: websocket' 'Sec-WebSocket-Version: 13' \
-		'Sec-WebSocket-Key: ZGFwdXItZGV2LXByb2JlIQ==' '' >&"$fd"
-	IFS= read -r -t 3 -u "$fd" line
+	upgrade "$WS_PORT" || exit 1
 	[[ $line == *' 101 '* ]] || exit 1
 	while IFS= read -r -t 3 -u "$fd" line && [[ $line != $'\r' ]]; do :; done
 	IFS= read -r -t 3 -d '}' -u "$fd" frame || :
-	[[ $frame == *'"type"'* ]]
+	[[ $frame == *'"type"'* ]] || exit 1
+	exec {fd}>&-
+	upgrade "$WEB_PORT" || exit 1
+	[[ $line == *' 101 '* || $line == *' 401 '* ]] # 401: it asks before it opens one
 ) 2>/dev/null
+
+# upgrade PORT: asks for /api/ws; fd is the connection, line the first of the answer.
+upgrade() {
+	exec {fd}<>"/dev/tcp/127.0.0.1/$1" || return 1
+	printf '%s\r\n' 'GET /api/ws HTTP/1.1' "Host: 127.0.0.1:$1" "Origin: $(url)" \
+		'Connection: Upgrade' 'Upgrade: websocket' 'Sec-WebSocket-Version: 13' \
+		'Sec-WebSocket-Key: ZGFwdXItZGV2LXByb2JlIQ==' '' >&"$fd"
+	IFS= read -r -t 5 -u "$fd" line
+}
 
 url() { echo "http://127.0.0.1:$WEB_PORT"; }
 
@@ -198,12 +209,23 @@ start_all() {
 		start "$name"
 		[[ $name != redis ]] || setup_database
 	done
-	wait_chain "GET $(url)/api/ready" chain_ready api nginx
-	wait_chain "the stream at $(url)/api/ws" stream_ready websocketd nginx
+	wait_chain "GET $(url)/api/ready" chain_ready api "$WEB"
+	wait_chain "the stream at $(url)/api/ws" stream_ready websocketd "$WEB"
+}
+
+# change_front NAME [asked]: the front of what is started now. Unasked, what runs keeps its own.
+change_front() {
+	[[ $1 != "$WEB" ]] || return 0
+	if any_running; then
+		[[ -n ${2:-} ]] || return 0
+		with_lock "$VAR/lock" stop_all
+	fi
+	FRONT=$1
+	use_front "$1"
 }
 
 cmd_up() {
-	local detach="" web=nginx arg
+	local detach="" web="" arg
 	for arg; do
 		case $arg in
 		--detach | -d) detach=1 ;;
@@ -211,8 +233,10 @@ cmd_up() {
 		*) die "up: unknown argument $arg" ;;
 		esac
 	done
-	[[ -n ${WEBS[$web]:-} ]] || die "up: no such web server: $web (there is: ${!WEBS[*]})"
+	[[ -z $web || -n ${FRONTS[$web]:-} ]] ||
+		die "up: no such web server: $web (there is: ${!FRONTS[*]})"
 	load_settings
+	change_front "${web:-nginx}" ${web:+asked}
 	if [[ -n ${WEB_PORT:-} ]] && all_running && chain_ready; then
 		say "already up"
 		greet

@@ -1,0 +1,290 @@
+# web.sh: the web servers that Dapur may stand behind. Each runs its site file as people copy it, but for paths and
+# ports, in a private server configuration. Sourced by ./dev.
+# shellcheck shell=bash disable=SC2034
+
+# Per front: what runs beside PostgreSQL, Redis and the relay.
+declare -A FRONTS=(
+	[nginx]='api events websocketd nginx'
+	[apache]='api events websocketd apache'
+	[fcgid]='websocketd fcgid'
+	[cgi]='websocketd cgi'
+	[lighttpd]='api events websocketd lighttpd'
+	[websocketd]='websocketd'
+)
+WEB=nginx
+
+# use_front NAME: SERVICES, in the order in which they start.
+use_front() {
+	WEB=$1
+	# shellcheck disable=SC2206 # words
+	SERVICES=(postgres redis relay ${FRONTS[$WEB]})
+}
+
+# Apache does not serve as root; its user then has to reach sockets, programs and pages.
+init_web() {
+	WEB_USER=$(id -un) WEB_GROUP=$(id -gn)
+	WEB_AS=() SOCKET_GROUP=()
+	[[ $EUID -eq 0 ]] || return 0
+	WEB_USER=www-data WEB_GROUP=www-data
+	WEB_AS=(setpriv --reuid="$WEB_USER" --regid="$WEB_GROUP" --clear-groups --)
+	SOCKET_GROUP=(-G "$WEB_GROUP")
+}
+
+# What a site file is told: W_DIR where the server lives, W_PORT, W_TLS, W_RUN (sockets), W_WS (port), W_CONF, W_PAGES,
+# W_PROGRAMS.
+front_of_stack() {
+	W_DIR=$VAR/$1 W_PORT=$WEB_PORT W_TLS='' W_RUN=$RUN W_WS=$WS_PORT W_CONF=$CONF
+	prepare_front
+}
+
+# Where Apache's user cannot go (a checkout in /root), it gets copies.
+prepare_front() {
+	init_web
+	W_PAGES=$TOP/www W_PROGRAMS=$BUILD/cgi-bin
+	if ! "${WEB_AS[@]}" test -r "$TOP/www/index.html" -a -x "$BUILD/cgi-bin/api.fcgi" -a -x "$VAR"; then
+		W_DIR=$(mktemp -d /var/tmp/dapur-web.XXXXXX)
+		chmod 711 "$W_DIR"
+		mkdir -p "$W_DIR/cgi-bin"
+		cp -r "$TOP/www" "$W_DIR/"
+		cp "$BUILD/cgi-bin/"*.fcgi "$W_DIR/cgi-bin/"
+		cp "$BUILD/dapur" "$W_DIR/"
+		W_PAGES=$W_DIR/www W_PROGRAMS=$W_DIR/cgi-bin
+	fi
+	mkdir -p "$W_DIR"
+}
+
+# ---- nginx -------------------------------------------------------------------------------
+conf_nginx() {
+	local mime=/etc/nginx/mime.types listen=127.0.0.1:$W_PORT${W_TLS:+ ssl} log=$LOG/access.log
+	[[ -z $W_TLS ]] || log=off
+	sed -e "s|listen 80;|listen $listen;|" \
+		-e "s|unix:/run/dapur/|unix:$W_RUN/|" \
+		-e "s|127\.0\.0\.1:7851|127.0.0.1:$W_WS|" \
+		-e "s|/usr/local/share/dapur/www|$W_PAGES|" "${W_TLS_SED[@]}" \
+		"$TOP/nginx/dapur.conf" >"$W_DIR/site.conf"
+	{
+		[[ $EUID -ne 0 ]] || echo 'user root;'
+		cat <<-CONF
+			worker_processes 2;
+			daemon off;
+			pid $W_DIR/pid;
+			error_log stderr warn;
+			worker_rlimit_nofile $(ulimit -n);
+			events { worker_connections 8192; }
+			http {
+			    include $mime;
+			    types { text/javascript mjs; }
+			    access_log $log;
+			    sendfile on;
+			    tcp_nodelay on;
+			    client_body_temp_path $W_DIR/body;
+			    proxy_temp_path $W_DIR/proxy;
+			    fastcgi_temp_path $W_DIR/fastcgi;
+			    uwsgi_temp_path $W_DIR/uwsgi;
+			    scgi_temp_path $W_DIR/scgi;
+			    include $W_DIR/site.conf;
+			}
+		CONF
+	} >"$W_DIR/nginx.conf"
+	W_COMMAND=(nginx -e stderr -c "$W_DIR/nginx.conf")
+}
+
+# ---- Apache, three ways ------------------------------------------------------------------
+conf_apache() { apache proxy proxy_fcgi; }
+conf_fcgid() { apache fcgid fcgid; }
+conf_cgi() { apache cgi cgid; }
+
+# apache SITE MODULE: apache/dapur-SITE.conf with what it asks a2enmod for.
+apache() {
+	local site=$1 module
+	shift
+	readable_conf
+	sed -e "s|<VirtualHost \*:80>|<VirtualHost 127.0.0.1:$W_PORT>|" \
+		-e "s|unix:/run/dapur/|unix:$W_RUN/|" \
+		-e "s|127\.0\.0\.1:7851|127.0.0.1:$W_WS|" \
+		-e "s|/usr/local/share/dapur/www|$W_PAGES|" \
+		-e "s|/usr/local/libexec/dapur|$W_PROGRAMS|" \
+		-e "s|/etc/dapur/dapur.conf|$W_DIR/dapur.conf|" "${W_TLS_SED[@]}" \
+		"$TOP/apache/dapur-$site.conf" >"$W_DIR/site.conf"
+	apache_server proxy proxy_http proxy_wstunnel rewrite headers unique_id ${W_TLS:+ssl} "$@"
+	echo "Include $W_DIR/site.conf" >>"$W_DIR/apache.conf"
+}
+
+# A bare Apache with these modules beside what every Apache has.
+apache_server() {
+	local module modules=/usr/lib/apache2/modules
+	[[ -d $modules ]] || modules=$(dirname "$(find /usr -name mod_mpm_event.so -print -quit)")
+	[[ $EUID -ne 0 ]] || chown "$WEB_USER" "$W_DIR"
+	{
+		for module in mpm_event authz_core unixd mime dir alias env setenvif reqtimeout filter "$@"; do
+			echo "<IfModule !${module}_module>"
+			echo "    LoadModule ${module}_module $modules/mod_$module.so"
+			echo "</IfModule>"
+		done
+		cat <<-CONF
+			ServerRoot $W_DIR
+			ServerName 127.0.0.1
+			DefaultRuntimeDir $W_DIR
+			PidFile $W_DIR/pid
+			ErrorLog /dev/stderr
+			LogLevel warn
+			Listen 127.0.0.1:$W_PORT
+			Mutex file:$W_DIR default
+			TypesConfig /etc/mime.types
+			ServerTokens Prod
+			StartServers 2
+			ServerLimit 16
+			ThreadsPerChild 64
+			MaxRequestWorkers 1024
+			AsyncRequestWorkerFactor 2
+			KeepAliveTimeout 60
+			<Directory />
+			    AllowOverride None
+			    Require all denied
+			</Directory>
+			<IfModule mod_cgid.c>
+			    ScriptSock $W_DIR/cgid
+			</IfModule>
+			<IfModule mod_fcgid.c>
+			    FcgidIPCDir $W_DIR/ipc
+			    FcgidProcessTableFile $W_DIR/fcgid_shm
+			</IfModule>
+			<IfModule mod_ssl.c>
+			    SSLSessionCache none
+			</IfModule>
+		CONF
+		[[ $EUID -ne 0 ]] || printf 'User %s\nGroup %s\n' "$WEB_USER" "$WEB_GROUP"
+	} >"$W_DIR/apache.conf"
+	W_COMMAND=(apache2 -d "$W_DIR" -f "$W_DIR/apache.conf" -D FOREGROUND)
+}
+
+# The settings as a program of Apache's user may read them: Redis over TCP, its socket is ours alone.
+readable_conf() {
+	(
+		umask 077
+		sed "s|^redis = unix:.*|redis = 127.0.0.1:$REDIS_PORT|" "$W_CONF" >"$W_DIR/dapur.conf"
+		[[ $EUID -ne 0 ]] || chown "$WEB_USER" "$W_DIR/dapur.conf"
+	)
+}
+
+# ---- lighttpd ------------------------------------------------------------------------------
+conf_lighttpd() {
+	sed -e "s|^server.port .*|server.port = $W_PORT|" \
+		-e "s|\"/run/dapur/|\"$W_RUN/|" \
+		-e "s|\"port\" => 7851|\"port\" => $W_WS|" \
+		-e "s|/usr/local/share/dapur/www|$W_PAGES|" \
+		-e "s|/usr/local/share/dapur/errors|$TOP/lighttpd/errors|" "${W_TLS_SED[@]}" \
+		"$TOP/lighttpd/dapur.conf" >"$W_DIR/site.conf"
+	cat >"$W_DIR/lighttpd.conf" <<-CONF
+		server.bind = "127.0.0.1"
+		server.errorlog = "/dev/stderr"
+		server.upload-dirs = ( "$W_DIR" )
+		server.max-fds = 4096
+		server.pid-file = "$W_DIR/pid"
+		mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".mjs" => "text/javascript",
+		    ".css" => "text/css", ".svg" => "image/svg+xml" )
+		${W_TLS:+server.modules += ( "mod_openssl" )}
+		include "$W_DIR/site.conf"
+	CONF
+	W_COMMAND=(lighttpd -D -f "$W_DIR/lighttpd.conf")
+}
+
+# ---- websocketd alone ------------------------------------------------------------------------
+# websocketd_alone: its further arguments: pages and programs, on the web port.
+websocketd_alone() {
+	W_DIR=$VAR/websocketd
+	"$TOP/websocketd/make-demo" "$W_DIR" "$CONF" "$BUILD/cgi-bin" "$TOP/www"
+	WS_PORT=$WEB_PORT
+	ALONE=(--cgidir="$W_DIR/cgi" --staticdir="$W_DIR/www")
+}
+
+# ---- one beside the stack: ./dev web NAME -------------------------------------------------
+# tls_for_front: a certificate, settings with an https address, and pools of its own that have these settings.
+tls_for_front() {
+	W_CONF=$W_DIR/dapur.conf W_RUN=$W_DIR W_WS=$(free_port)
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$W_DIR/key.pem" -out "$W_DIR/cert.pem" 2>/dev/null
+	cat "$W_DIR/key.pem" "$W_DIR/cert.pem" >"$W_DIR/both.pem"
+	chmod 644 "$W_DIR"/*.pem
+	(umask 077 && sed -e "s|^public_url = .*|public_url = https://127.0.0.1:$W_PORT|" \
+		-e '/^allowed_origins/d' "$CONF" >"$W_CONF.new" && mv "$W_CONF.new" "$W_CONF")
+	W_TLS_SED=(-e 's|#tls ||' -e "s|/etc/ssl/certs/dapur.pem|$W_DIR/cert.pem|"
+		-e "s|/etc/ssl/private/dapur.key|$W_DIR/key.pem|"
+		-e "s|/etc/ssl/private/dapur-with-key.pem|$W_DIR/both.pem|")
+	[[ " ${FRONTS[$1]} " != *' api '* ]] || {
+		beside spawn-fcgi -n -s "$W_RUN/api.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
+			"$(command -v multiwatch)" -f 2 -- "$BUILD/cgi-bin/api.fcgi" -c "$W_CONF"
+		beside spawn-fcgi -n -s "$W_RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
+			"$BUILD/cgi-bin/events.fcgi" -c "$W_CONF"
+	}
+	beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
+		"$BUILD/ws/dapur-stream" -c "$W_CONF"
+}
+
+BESIDE=()
+beside() {
+	"$@" </dev/null &
+	BESIDE+=($!)
+}
+
+end_beside() {
+	trap - EXIT
+	kill -TERM "${BESIDE[@]}" 2>/dev/null || :
+	wait "${BESIDE[@]}" 2>/dev/null || :
+	rm -rf "${W_DIR:?}"
+}
+
+# Runs until Ctrl-C, or, with --until-eof, until its standard input ends.
+cmd_web() {
+	local name=${1:-} arg port='' eof=''
+	W_TLS='' W_TLS_SED=()
+	[[ -n ${FRONTS[$name]:-} && $name != websocketd ]] || die "web: which? (${!FRONTS[*]})"
+	shift
+	for arg; do
+		case $arg in
+		--port=*) port=${arg#--port=} ;;
+		--tls) W_TLS=1 ;;
+		--until-eof) eof=1 ;;
+		*) die "web: unknown argument $arg" ;;
+		esac
+	done
+	load_settings
+	all_running || die "the stack is not up: ./dev up"
+	W_DIR=$(mktemp -d "$RUN/web.XXXXXX")
+	chmod 711 "$W_DIR"
+	trap end_beside EXIT
+	trap 'exit 0' INT TERM
+	W_PORT=${port:-$(free_port)} W_RUN=$RUN W_WS=$WS_PORT W_CONF=$CONF
+	prepare_front
+	[[ -z $W_TLS ]] || tls_for_front "$name"
+	"conf_$name"
+	beside "${W_COMMAND[@]}"
+	wait_until 20 port_taken "$W_PORT" || die "$name did not start"
+	echo "http${W_TLS:+s}://127.0.0.1:$W_PORT ${BESIDE[-1]} $W_DIR"
+	if [[ -n $eof ]]; then
+		exec 3<&0
+		cat <&3 >/dev/null &
+		BESIDE+=($!)
+		wait -n "${BESIDE[@]}" || :
+	else
+		wait -n "${BESIDE[@]}" || :
+	fi
+}
+
+# ---- as services of the stack ---------------------------------------------------------------
+start_front() {
+	W_TLS_SED=()
+	front_of_stack "$1"
+	"conf_$1"
+	spawn "$1" "${W_COMMAND[@]}"
+}
+start_nginx() { start_front nginx; }
+start_apache() { start_front apache; }
+start_fcgid() { start_front fcgid; }
+start_cgi() { start_front cgi; }
+start_lighttpd() { start_front lighttpd; }
+answers_nginx() { port_taken "$WEB_PORT"; }
+answers_apache() { answers_nginx; }
+answers_fcgid() { answers_nginx; }
+answers_cgi() { answers_nginx; }
+answers_lighttpd() { answers_nginx; }
