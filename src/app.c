@@ -1,53 +1,19 @@
-#include "app.h"
+#include "serving.h"
 
-#include <ctype.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "gate.h"
 #include "log.h"
 #include "mem.h"
-#include "reply.h"
-#include "route.h"
 #include "text.h"
-#include "who.h"
 
 #include "banned.h"
 
-enum {
-	TRIES = 3, /* of a transaction that PostgreSQL asks to run again */
-	KEY_MAX = 255,
-};
-
-struct app {
-	const struct conf *conf;
-	struct db *db;
-	struct bus *bus; /* NULL: there is no Redis here */
-	struct site site;
-	bool https;
-	struct reply reply;
-};
-
-/* One request on its way. */
-struct serving {
-	struct app *app;
-	struct http_request *r;
-	struct err e;
-	struct route_match match;
-	struct who_claim claim;
-	struct input in;
-	struct action a;
-	struct db_tx tx;
-	const char *key; /* Idempotency-Key; NULL: none */
-	char body_hash[WHO_HASH_HEX + 1];
-	bool replayed;
-	const char *sppg_id; /* for the log; NULL: unknown */
-	const char *person_id;
-};
+/* Tries of a transaction that PostgreSQL asks to run again. */
+#define TRIES 3
 
 struct app *
 app_open(const struct conf *conf)
@@ -94,106 +60,6 @@ app_close(struct app *app)
 	bus_close(app->bus);
 	reply_free(&app->reply);
 	free(app);
-}
-
-/* --- who, and from where --- */
-
-static bool
-is_write(enum http_method m)
-{
-	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH || m == HTTP_DELETE;
-}
-
-/* The page came from the host that is asked; from its http twin only where there is no https. */
-static bool
-same_host(const struct serving *s, const char *origin)
-{
-	const char *sep = strstr(origin, "://");
-
-	if (!sep || !s->r->host[0] || strcasecmp(sep + 3, s->r->host) != 0)
-		return false;
-	return !s->app->https || strncasecmp(origin, "https:", 6) == 0;
-}
-
-/* A browser says where a write comes from: by Sec-Fetch-Site, else by Origin. Something that says neither is no browser. */
-static int
-check_site(struct serving *s)
-{
-	const char *site = http_header(s->r, "HTTP_SEC_FETCH_SITE");
-	const char *origin = http_header(s->r, "HTTP_ORIGIN");
-
-	if (!is_write(s->r->method))
-		return 0;
-	if (site && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
-		return 0;
-	if (!site && !origin)
-		return 0;
-	if (origin && conf_origin_allowed(s->app->conf, origin))
-		return 0;
-	if (!site && origin && same_host(s, origin))
-		return 0;
-	return fail(&s->e, E_CROSS_SITE, NULL);
-}
-
-/* Of our entity tags: versions and positions. Others' must not reach a statement. */
-static const char tag_characters[] = ".0123456789abcdefghijklmnopqrstuvwxyz"
-				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
-
-/* What the first entity tag of a header holds after `prefix`; NULL when it is none of ours. */
-static const char *
-tag_value(struct serving *s, const char *header, const char *prefix)
-{
-	const char *value = http_header(s->r, header), *end;
-	size_t len = strlen(prefix);
-
-	if (!value || strncmp(value, prefix, len) != 0)
-		return NULL;
-	value += len;
-	end = value + strspn(value, tag_characters);
-	if (*end != '"' || (end[1] && end[1] != ',' && end[1] != ' '))
-		return NULL;
-	return arena_strndup(s->r->arena, value, (size_t)(end - value));
-}
-
-static int
-read_if_match(struct serving *s)
-{
-	const char *header = http_header(s->r, "HTTP_IF_MATCH");
-	const char *version;
-	size_t len;
-
-	if (!header || strcmp(header, "*") == 0 || s->match.route->tx != TX_WRITE)
-		return 0;
-	version = tag_value(s, "HTTP_IF_MATCH", "\"v");
-	len = version ? strlen(version) : 0;
-	if (len < 1 || len > 9 || strspn(version, "0123456789") != len)
-		return fail(&s->e, E_PRECONDITION_FAILED,
-		    "If-Match must be the ETag of a production, such as \"v7\"");
-	s->a.if_match = version;
-	return 0;
-}
-
-static int
-read_key(struct serving *s)
-{
-	const char *key = http_header(s->r, "HTTP_IDEMPOTENCY_KEY");
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	size_t len;
-
-	if (!key || s->match.route->tx != TX_WRITE)
-		return 0;
-	len = strlen(key);
-	if (len < 1 || len > KEY_MAX)
-		return fail_field(&s->e, "Idempotency-Key", "TOO_LONG",
-		    "must have 1 to %d characters", KEY_MAX);
-	for (const char *p = key; *p; p++)
-		if (!isprint((unsigned char)*p))
-			return fail_field(&s->e, "Idempotency-Key", "CONTROL",
-			    "must be printable ASCII");
-	crypto_hash_sha256(hash, (const unsigned char *)s->r->body, s->r->body_len);
-	sodium_bin2hex(s->body_hash, sizeof(s->body_hash), hash, sizeof(hash));
-	s->key = key;
-	return 0;
 }
 
 /* --- the transaction --- */
@@ -397,99 +263,6 @@ tell_sessions(struct serving *s)
 		log_event(LOG_WARN, "session-revoke", "detail", e.detail, NULL);
 }
 
-/* --- replies --- */
-
-static void
-set_cookie(struct serving *s)
-{
-	const char *token = s->a.answer.cookie;
-	long age = token && token[0] ? s->app->conf->session_hours * 3600 : 0;
-
-	if (token)
-		buf_printf(&s->app->reply.headers,
-		    "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%ld%s\r\n",
-		    who_cookie_name(s->app->https), token, age,
-		    s->app->https ? "; Secure" : "");
-}
-
-/* Other sites' pages may read the reply only when their origin is allowed. */
-static void
-allow_origin(struct serving *s)
-{
-	const char *origin = http_header(s->r, "HTTP_ORIGIN");
-
-	if (!origin || !conf_origin_allowed(s->app->conf, origin))
-		return;
-	reply_header(&s->app->reply, "Access-Control-Allow-Origin", origin);
-	reply_header(&s->app->reply, "Access-Control-Allow-Credentials", "true");
-	reply_header(&s->app->reply, "Access-Control-Expose-Headers",
-	    "ETag, X-Stream-Position, X-Request-Id, Retry-After, Idempotency-Replayed");
-}
-
-/* True when one of the tags in If-None-Match is etag (weak comparison, RFC 9110 section 13.1.2). */
-static bool
-none_match(struct serving *s, const char *etag)
-{
-	const char *header = http_header(s->r, "HTTP_IF_NONE_MATCH");
-	const char *opaque = etag[0] == 'W' ? etag + 2 : etag;
-	size_t len = strlen(opaque);
-	const char *p;
-
-	if (!header)
-		return false;
-	if (strcmp(header, "*") == 0)
-		return true;
-	p = strstr(header, opaque);
-	return p && (p[len] == '\0' || p[len] == ',' || p[len] == ' ');
-}
-
-static void
-send_error(struct serving *s)
-{
-	const char *accept = http_header(s->r, "HTTP_ACCEPT");
-	struct reply *reply = &s->app->reply;
-
-	reply_reset(reply);
-	reply_common(reply, s->r->request_id, s->app->https);
-	allow_origin(s);
-	reply_error(reply, &s->e, s->r->request_id,
-	    accept && strstr(accept, "application/problem+json"));
-}
-
-/* What a path takes; also the answer to a CORS preflight. */
-static void
-send_options(struct serving *s)
-{
-	struct reply *reply = &s->app->reply;
-
-	reply->status = 200;
-	reply_header(reply, "Allow", s->match.allow);
-	if (http_header(s->r, "HTTP_ORIGIN")) {
-		allow_origin(s);
-		reply_header(reply, "Access-Control-Allow-Methods", s->match.allow);
-		reply_header(reply, "Access-Control-Allow-Headers",
-		    "Content-Type, Authorization, Idempotency-Key, If-Match, If-None-Match");
-		reply_header(reply, "Access-Control-Max-Age", "600");
-	}
-	reply_success(reply, "null", 4, NULL, NULL);
-}
-
-static void
-log_request(struct serving *s, long long took_us)
-{
-	const struct reply *reply = &s->app->reply;
-	const struct err *e = &s->e;
-	bool failed = e->code != E_OK;
-
-	log_event(reply->status >= 500 ? LOG_ERROR : LOG_INFO, "request", "method",
-	    http_method_name(s->r->method), "path",
-	    arena_strndup(s->r->arena, s->r->uri, strcspn(s->r->uri, "?")), "status",
-	    log_num(reply->status), "us", log_num(took_us), "id", s->r->request_id,
-	    "address", s->r->address, "sppg", s->sppg_id, "person", s->person_id, "code",
-	    failed ? err_info(e->code)->name : NULL, "detail",
-	    failed && e->detail[0] ? e->detail : NULL, NULL);
-}
-
 /* --- the ten steps --- */
 
 static int
@@ -515,19 +288,19 @@ prepare(struct serving *s)
 		if (s->claim.means == WHO_NOBODY)
 			return fail(&s->e, E_UNAUTHORIZED, NULL);
 	}
-	if (check_site(s) < 0)
+	if (serving_check_site(s) < 0)
 		return -1;
 	src = (struct input_source){
 	    .path_names = s->match.names,
 	    .path_values = s->match.values,
 	    .n_path = s->match.n,
 	    .query = r->query,
-	    .body = is_write(r->method) ? r->body : "",
-	    .body_len = is_write(r->method) ? r->body_len : 0,
+	    .body = serving_is_write(r->method) ? r->body : "",
+	    .body_len = serving_is_write(r->method) ? r->body_len : 0,
 	};
 	if (input_read(&s->in, s->match.route->input, &src, r->arena, &s->e) < 0)
 		faults = -1;
-	if (faults == 0 && (read_if_match(s) < 0 || read_key(s) < 0))
+	if (faults == 0 && (serving_if_match(s) < 0 || serving_key(s) < 0))
 		faults = -1;
 	return faults < 0 ? only_who(s) : 0;
 }
@@ -541,12 +314,6 @@ note_who(struct serving *s)
 		return;
 	s->sppg_id = db_text(rows, 0, 0);
 	s->person_id = db_text(rows, 0, 1);
-}
-
-static bool
-is_preflight(struct serving *s)
-{
-	return s->r->method == HTTP_OPTIONS && s->e.code == E_METHOD_NOT_ALLOWED;
 }
 
 void
@@ -567,7 +334,7 @@ app_serve(struct app *app, struct http_request *r)
 	    .session_hash = s.claim.hash,
 	    .address = r->address,
 	    .user_agent = agent && text_utf8_valid(agent, strlen(agent)) ? agent : "",
-	    .known = tag_value(&s, "HTTP_IF_NONE_MATCH", "W/\""),
+	    .known = serving_tag(&s, "HTTP_IF_NONE_MATCH", "W/\""),
 	    .now_s = time(NULL),
 	};
 	rc = prepare(&s);
@@ -577,18 +344,18 @@ app_serve(struct app *app, struct http_request *r)
 	if (rc == 0) {
 		publish(&s);
 		tell_sessions(&s);
-		set_cookie(&s);
-		allow_origin(&s);
-		if (s.a.answer.etag && none_match(&s, s.a.answer.etag))
+		serving_set_cookie(&s);
+		serving_allow_origin(&s);
+		if (s.a.answer.etag && serving_none_match(&s, s.a.answer.etag))
 			app->reply.status = 304;
-	} else if (is_preflight(&s)) {
+	} else if (serving_is_preflight(&s)) {
 		err_reset(&s.e);
-		send_options(&s);
+		serving_options(&s);
 	} else {
-		send_error(&s);
+		serving_error(&s);
 	}
 	http_reply(r, app->reply.status, &app->reply.headers, app->reply.body.bytes,
 	    app->reply.body.len);
-	log_request(&s, db_now_us() - began_us);
+	serving_log(&s, db_now_us() - began_us);
 	db_end(&s.tx);
 }

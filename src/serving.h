@@ -1,0 +1,67 @@
+/*
+ * serving.h: one request on its way through app_serve(), for the three files of app: app.c (the ten steps), app_check.c (what
+ * a request's headers say) and app_reply.c (what is sent back). Nobody else includes it.
+ */
+#ifndef DAPUR_SERVING_H
+#define DAPUR_SERVING_H
+
+#include "app.h"
+#include "reply.h"
+#include "route.h"
+#include "who.h"
+
+struct app {
+	const struct conf *conf;
+	struct db *db;
+	struct bus *bus; /* NULL: there is no Redis here */
+	struct site site;
+	bool https;
+	struct reply reply;
+};
+
+/* One request on its way. */
+struct serving {
+	struct app *app;
+	struct http_request *r;
+	struct err e;
+	struct route_match match;
+	struct who_claim claim;
+	struct input in;
+	struct action a;
+	struct db_tx tx;
+	const char *key; /* Idempotency-Key; NULL: none */
+	char body_hash[WHO_HASH_HEX + 1];
+	bool replayed;
+	const char *sppg_id; /* for the log; NULL: unknown */
+	const char *person_id;
+};
+
+/* --- app_check.c: all set s->e and return -1 when they refuse --- */
+
+bool serving_is_write(enum http_method m);
+
+/* A write must come from our own pages or an allowed origin. Fails E_CROSS_SITE. */
+int serving_check_site(struct serving *s) MUST_CHECK;
+
+/* The part between the first quotes of an entity tag after `prefix`; NULL when the header does not look so. */
+const char *serving_tag(struct serving *s, const char *header, const char *prefix);
+
+/* If-Match into s->a.if_match. Fails E_PRECONDITION_FAILED. */
+int serving_if_match(struct serving *s) MUST_CHECK;
+
+/* Idempotency-Key into s->key and s->body_hash. Fails E_INVALID. */
+int serving_key(struct serving *s) MUST_CHECK;
+
+/* --- app_reply.c --- */
+
+void serving_set_cookie(struct serving *s);
+void serving_allow_origin(struct serving *s);
+
+/* True when a tag in If-None-Match is etag (weak comparison, RFC 9110 section 13.1.2). */
+bool serving_none_match(struct serving *s, const char *etag);
+bool serving_is_preflight(struct serving *s);
+void serving_error(struct serving *s);
+void serving_options(struct serving *s);
+void serving_log(struct serving *s, long long took_us);
+
+#endif
