@@ -19,10 +19,13 @@
 
 /*
  * KEYS: log, head. ARGV: sppgId, epoch, events kept, seconds kept, announce from, head or 0, then topic, seq, line
- * of each event. One script for publisher and relay; safe to run twice and in any order.
+ * of each event. One script for publisher and relay; safe to run twice and in any order. Keys of another type are
+ * somebody's mistake, which must not stop a tenant for good.
  */
 static const char publish_script[] =
-    "local was = redis.call('GET', KEYS[2])\n"
+    "local was, kind = redis.pcall('GET', KEYS[2]), redis.call('TYPE', KEYS[1]).ok\n"
+    "if type(was) == 'table' then redis.call('DEL', KEYS[2]) was = false end\n"
+    "if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end\n"
     "local epoch, keep = ARGV[2], tonumber(ARGV[3])\n"
     "local from, head, fresh = tonumber(ARGV[5]), tonumber(ARGV[6]), 0\n"
     "local old = was and string.match(was, '^(.*)%.%d+$')\n"

@@ -190,11 +190,12 @@ on_tail(void *arg, const struct bus_tail *tail)
 
 	t->busy = HUB_IDLE;
 	t->dirty = true;
-	if (!tail) {
+	if (!tail && bus_live_away(t->hub->bus)) {
 		pause_for(t, HUB_GRACE_MS / TRIES);
 		return;
 	}
-	if (!tail->head || !position_read(&head, tail->head, tail->head_len)) {
+	/* an error is no answer either: it may stay (a key of another type, a right that is missing) */
+	if (!tail || !tail->head || !position_read(&head, tail->head, tail->head_len)) {
 		in_vain(t);
 		return;
 	}

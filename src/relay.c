@@ -111,10 +111,12 @@ take_lease(struct relay *r, enum lease *ret, struct err *e)
 
 /* KEYS: log, head. ARGV: epoch, first seq, last seq. {head of this epoch or -1, how many of the range}. */
 static const char holds_script[] =
-    "local was = redis.call('GET', KEYS[2])\n"
+    "local was, n = redis.pcall('GET', KEYS[2]), redis.pcall('ZCOUNT', KEYS[1], ARGV[2], ARGV[3])\n"
     "local head = -1\n"
-    "if was and string.match(was, '^(.*)%.%d+$') == ARGV[1] then head = tonumber(string.match(was, '%d+$')) end\n"
-    "return {head, redis.call('ZCOUNT', KEYS[1], ARGV[2], ARGV[3])}\n";
+    "if type(was) == 'string' and string.match(was, '^(.*)%.%d+$') == ARGV[1] then\n"
+    "  head = tonumber(string.match(was, '%d+$'))\n"
+    "end\n"
+    "return {head, type(n) == 'number' and n or 0}\n";
 
 struct holds {
 	long long head; /* -1: none of this epoch */
