@@ -271,12 +271,12 @@ on_push(void *arg, const struct bus_value *v)
 	l->alive = true;
 	if (v->kind == BUS_ERROR)
 		l->refused = true; /* it is loading, or does not let us */
+	else
+		l->pause_ms = 0;
 	if (channel.kind != BUS_STRING || !split_channel(&m, channel.text, channel.len))
 		return;
-	if (is(&kind, "subscribe") && m.revoke) { /* the last channel of its tenant */
-		l->pause_ms = 0;
+	if (is(&kind, "subscribe") && m.revoke) /* the last channel of its tenant */
 		l->handlers->subscribed(l->arg, m.sppg_id, m.sppg_len);
-	}
 	if (!is(&kind, "message") || text.kind != BUS_STRING)
 		return;
 	m.text = text.text;

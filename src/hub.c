@@ -227,7 +227,6 @@ on_subscribed(void *arg, const char *sppg_id, size_t len)
 	t->subscribed = true;
 	t->fresh = false; /* messages before this moment may be missing */
 	t->check = t->dirty = true;
-	t->tries = 0;
 	if (t->busy == HUB_PAUSE)
 		t->busy = HUB_IDLE;
 	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant)
@@ -235,11 +234,9 @@ on_subscribed(void *arg, const char *sppg_id, size_t len)
 			c->ops->revoked(c, NULL, 0);
 }
 
-bool
+void
 hub_offer(struct hub_tenant *t, const struct line *l, const char *text, size_t len)
 {
-	bool taken = false;
-
 	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
 		if (!c->placed || c->full || c->at.seq + 1 != l->seq)
 			continue;
@@ -248,9 +245,7 @@ hub_offer(struct hub_tenant *t, const struct line *l, const char *text, size_t l
 			continue;
 		}
 		c->at.seq = l->seq;
-		taken = true;
 	}
-	return taken;
 }
 
 /* A line of our own trigger, just published. */
@@ -272,7 +267,8 @@ hear_event(struct hub_tenant *t, const struct line *l, const char *text, size_t 
 	}
 	if (l->seq > t->head)
 		t->head = l->seq;
-	if (hub_offer(t, l, text, len) && t->busy == HUB_PAUSE) {
+	hub_offer(t, l, text, len);
+	if (t->busy == HUB_PAUSE && t->tries && !hub_misses(t)) {
 		t->busy =
 		    HUB_IDLE; /* what was waited for came by itself; more may be there */
 		t->tries = 0;

@@ -31,11 +31,14 @@ pause_longer(struct hub_tenant *t)
 	pause_for(t, t->pause_ms);
 }
 
-/* Redis does not know, yet: the relay may be about to mend it. */
+/* Redis does not know, yet: the relay may be about to mend it; but not what is older than the history. */
 static void
 in_vain(struct hub_tenant *t)
 {
-	if (++t->tries > TRIES || t->from_log) {
+	bool too_far =
+	    t->known && t->head - t->asked_after > t->hub->o->bus.history_events;
+
+	if (++t->tries > TRIES || t->from_log || too_far) {
 		t->doubt = true;
 		return;
 	}
@@ -60,6 +63,17 @@ any_behind(const struct hub_tenant *t)
 	const struct hub_client *c = t->clients;
 
 	while (c && !is_behind(t, c))
+		c = c->next_of_tenant;
+	return c;
+}
+
+/* By the one that was farthest behind: what the others get meanwhile does not help it. */
+bool
+hub_misses(const struct hub_tenant *t)
+{
+	const struct hub_client *c = t->clients;
+
+	while (c && !(is_behind(t, c) && c->at.seq == t->asked_after))
 		c = c->next_of_tenant;
 	return c;
 }
@@ -168,16 +182,16 @@ learn_head(struct hub_tenant *t, const struct position *p)
 		t->head = t->seen;
 }
 
-/* Offers one line of a page; true when somebody took it. */
-static bool
+/* Offers one line of a page. */
+static void
 offer_text(struct hub_tenant *t, const char *text, size_t len)
 {
 	struct line l;
 
 	if (!line_read(&l, text, len) || l.epoch_len != strlen(t->epoch) ||
 	    memcmp(l.epoch, t->epoch, l.epoch_len) != 0)
-		return false;
-	return hub_offer(t, &l, text, len);
+		return;
+	hub_offer(t, &l, text, len);
 }
 
 static void
@@ -186,7 +200,6 @@ on_tail(void *arg, const struct bus_tail *tail)
 	struct hub_tenant *t = arg;
 	struct position head;
 	long long answered;
-	bool progress = false;
 
 	t->busy = HUB_IDLE;
 	t->dirty = true;
@@ -217,11 +230,11 @@ on_tail(void *arg, const struct bus_tail *tail)
 		struct bus_value v = bus_value_at(&tail->lines, i);
 
 		if (v.kind == BUS_STRING && line_valid(v.text, v.len))
-			progress |= offer_text(t, v.text, v.len);
+			offer_text(t, v.text, v.len);
 	}
-	if (progress)
+	if (!hub_misses(t))
 		t->tries = 0;
-	else if (any_behind(t) && t->head == answered)
+	else if (t->head == answered || tail->lines.n)
 		in_vain(t); /* a hole */
 	if (!t->doubt && !any_behind(t)) {
 		settled(t);
@@ -276,7 +289,6 @@ on_log(void *arg, enum ask_result result, const char *text, size_t len)
 	struct hub_tenant *t = arg;
 	const char *end = text + len, *lf = memchr(text, '\n', len);
 	struct position head;
-	bool progress = false;
 	long long floor;
 
 	t->busy = HUB_IDLE;
@@ -295,10 +307,10 @@ on_log(void *arg, enum ask_result result, const char *text, size_t len)
 		lf = memchr(s, '\n', (size_t)(end - s));
 		if (!lf)
 			break;
-		progress |= offer_text(t, s, (size_t)(lf - s));
+		offer_text(t, s, (size_t)(lf - s));
 	}
 	t->from_log = any_behind(t);
-	if (t->from_log && !progress)
+	if (t->from_log && hub_misses(t))
 		pause_longer(t);
 	else
 		t->pause_ms = 0;
@@ -313,7 +325,7 @@ ask_log_of(struct hub_tenant *t)
 {
 	t->busy = HUB_ASK;
 	t->seen = -1;
-	ask_log(t->hub->ask, t->id, fetch_after(t), LOG_LIMIT, on_log, t);
+	ask_log(t->hub->ask, t->id, t->asked_after, LOG_LIMIT, on_log, t);
 }
 
 void
@@ -334,6 +346,7 @@ hub_fetch(struct hub_tenant *t)
 	if (!away && !t->subscribed)
 		return; /* the acknowledgement wakes us */
 	t->head_when_asked = t->known ? t->head : -1;
+	t->asked_after = fetch_after(t);
 	if (t->doubt || t->from_log || bus_live_none(h->bus)) {
 		ask_log_of(t);
 		return;
@@ -346,7 +359,7 @@ hub_fetch(struct hub_tenant *t)
 		return;
 	}
 	t->busy = HUB_TAIL;
-	if (!bus_live_tail(h->bus, t->id, fetch_after(t), TAIL_LIMIT, on_tail, t))
+	if (!bus_live_tail(h->bus, t->id, t->asked_after, TAIL_LIMIT, on_tail, t))
 		pause_for(t, HUB_GRACE_MS / TRIES);
 }
 

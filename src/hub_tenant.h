@@ -32,6 +32,7 @@ struct hub_tenant {
 	    [EPOCH_CAP]; /* the newest message since the last question was asked */
 	long long seen;  /* -1: none */
 	long long head_when_asked;
+	long long asked_after; /* what was asked for begins behind this */
 	enum hub_busy busy;
 	bool dirty;     /* to be looked at in this step */
 	bool doubt;     /* Redis's word is not enough */
@@ -56,11 +57,11 @@ struct hub {
 };
 
 /* hub_fetch.c */
+bool hub_misses(const struct hub_tenant *t); /* what was asked for has not come */
 void hub_fetch(struct hub_tenant *t);  /* asks for what its clients need, if anything */
 void hub_forget(struct hub_tenant *t); /* no answers any more */
 
 /* hub.c */
-bool hub_offer(struct hub_tenant *t, const struct line *l, const char *text,
-    size_t len); /* somebody took it */
+void hub_offer(struct hub_tenant *t, const struct line *l, const char *text, size_t len);
 
 #endif

@@ -20,7 +20,7 @@ static bool ended, full;
 static int64_t now;
 static struct hub *hub;
 static struct feed *feed;
-static struct hub_options options = {.check_ms = 10};
+static struct hub_options options = {.check_ms = 10, .bus.history_events = 100};
 static struct conf conf;
 
 static bool
@@ -299,6 +299,57 @@ a_hole_is_mended_by_the_relay(void **state)
 	assert_asks(FAKE_TAIL, 6);
 	tail("e.7", 7, 7);
 	assert_got("7");
+}
+
+static struct feed *
+open_second(const char *after)
+{
+	struct feed *first = feed, *second;
+
+	open_at(after, NULL);
+	while (fake_first()->kind == FAKE_SESSION)
+		fake_answer_text(SESSION);
+	step(1);
+	second = feed;
+	feed = first;
+	return second;
+}
+
+/* The others' progress is none of the one that misses something: it must reach the log all the same. */
+static void
+a_hole_beside_a_busy_neighbour(void **state)
+{
+	struct feed *old;
+	bool asked = false;
+
+	(void)state;
+	joined("e.50", NULL);
+	tail("e.50", 1, 0);
+	settle();
+	old = open_second("e.10");
+	got[0] = '\0';
+	for (long long seq = 51; seq < 80 && !asked; seq++) {
+		publish(seq);
+		if (fake_first()->kind == FAKE_TAIL)
+			tail("e.51", 41, 51); /* the history does not reach back to 11 */
+		while (fake_first()->kind == FAKE_SESSION)
+			fake_answer_text(SESSION);
+		step(60);
+		asked = fake_first()->kind == FAKE_LOG;
+	}
+	assert_true(asked);
+	assert_asks(FAKE_LOG, 10);
+	feed_close(old);
+}
+
+static void
+older_than_the_history(void **state)
+{
+	(void)state;
+	joined("e.10", NULL);
+	tail("e.500", 1, 0);
+	settle();
+	assert_asks(FAKE_LOG, 10); /* at once */
 }
 
 static void
@@ -662,6 +713,8 @@ main(void)
 	    CASE(a_lost_message_is_fetched),
 	    CASE(a_hole_is_mended_by_the_log),
 	    CASE(a_hole_is_mended_by_the_relay),
+	    CASE(a_hole_beside_a_busy_neighbour),
+	    CASE(older_than_the_history),
 	    CASE(redis_lost_everything),
 	    CASE(positions_that_do_not_hold),
 	    CASE(a_new_epoch),
