@@ -1,0 +1,81 @@
+/*
+ * Private memory (USS) of one dapur-stream, as built and linked the other way from the same objects. Twenty run at a
+ * time, as they do under websocketd, each has passed events on; the largest of them counts.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { bin, markdown, origin, program, sessions, sleep, smaps, url, work } from './lib.js';
+import { create } from './screen.js';
+
+const COPIES = 20;
+const EVENTS = 20;
+const limits = { static: 80, dynamic: 160 }; /* KiB */
+
+/** Link ws/stream.o anew, statically or not, with the flags of the build. */
+async function link(kind)
+{
+	const made = readFileSync(`${bin}/Makefile`, 'utf8');
+	const variable = (name) => (made.match(new RegExp(`^${name} =(.*)$`, 'm'))?.[1] ?? '').trim().split(/\s+/).filter(Boolean);
+	const libs = await program('pkg-config', ['--libs', ...kind === 'static' ? ['--static'] : [], 'hiredis', 'libsodium']);
+	const out = `${work}/dapur-stream-${kind}`;
+
+	await program(variable('CC')[0] || 'cc', [...variable('DAPUR_LDFLAGS'),
+		...kind === 'static' ? ['-static'] : variable('PIE_LDFLAGS'), '-o', out, `${bin}/ws/stream.o`, `${bin}/libdapur.a`,
+		...libs.stdout.trim().split(/\s+/)]);
+	return out;
+}
+
+/* What websocketd 0.4.1 hands its child. */
+function environment(token)
+{
+	const { hostname, port } = new URL(url);
+
+	return { PATH: process.env.PATH, GATEWAY_INTERFACE: 'websocketd-CGI/0.1', REQUEST_METHOD: 'GET', REQUEST_URI: '/api/ws',
+		QUERY_STRING: '', PATH_INFO: '/api/ws', SCRIPT_NAME: '/', REMOTE_ADDR: '127.0.0.1', SERVER_NAME: hostname,
+		SERVER_PORT: port, SERVER_PROTOCOL: 'HTTP/1.1', HTTP_ORIGIN: origin, HTTP_COOKIE: `dapur_session=${token}` };
+}
+
+async function weigh(kind, token)
+{
+	const file = await link(kind);
+	const children = [];
+	let lines = 0;
+
+	try {
+		for (let i = 0; i < COPIES; i++) {
+			const child = spawn(file, ['-c', process.env.DAPUR_CONF], { env: environment(token) });
+
+			child.stdout.on('data', (bytes) => {
+				lines += bytes.toString().split('\n').length - 1;
+			});
+			children.push(child);
+		}
+		for (let i = 0; i < 250 && lines < COPIES; i++)
+			await sleep(20);
+		for (let i = 0; i < EVENTS; i++)
+			await create(token);
+		for (let i = 0; i < 250 && lines < COPIES * (1 + EVENTS); i++)
+			await sleep(20);
+		const each = children.map((c) => smaps(c.pid, 'Private_Clean', 'Private_Dirty'));
+
+		return { kib: Math.max(...each), pss_kib: Math.max(...children.map((c) => smaps(c.pid, 'Pss'))),
+			events: lines >= COPIES * (1 + EVENTS), limit: limits[kind] };
+	} finally {
+		for (const child of children)
+			child.kill();
+	}
+}
+
+export async function measure()
+{
+	const [token] = await sessions();
+
+	/* into the cache of the streams: these copies do not lie beside the program that asks PostgreSQL */
+	await fetch(`${url}/api/session`, { headers: { cookie: `dapur_session=${token}` } });
+	return { static: await weigh('static', token), dynamic: await weigh('dynamic', token) };
+}
+
+export const failed = (f) => Object.values(f).some((x) => x.kib > x.limit || x.kib === 0 || !x.events);
+
+export const table = (f) => markdown(['private memory of a dapur-stream', 'KiB', 'at most'],
+	Object.entries(f).map(([kind, x]) => [kind, `${x.kib}${x.events ? '' : ' (events missing)'}`, x.limit]));
