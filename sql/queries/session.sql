@@ -31,7 +31,7 @@ select dapur.login_done($1, $2, $3, $4, $5, $6::int, $7, $8);
 -- name: session_show
 -- in: $1 token hash
 -- out: the session as JSON, its line for the cache
-select dapur.session_json($1), dapur.session_line($1);
+select shown, line from dapur.session_show($1);
 
 -- name: session_end
 -- in: $1 token hash, $2 true: every session of this person
