@@ -12,14 +12,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=${HERE%/tests/bench}
 
 # Never on a stack that somebody works with.
-if [[ ${DAPUR_VAR:-} != */bench ]]; then
-	export DAPUR_VAR=$TOP/var/bench PORT=0
-	trap '"$TOP/dev" down' EXIT
-	"$TOP/dev" up --detach
-	set -a
-	eval "$("$TOP/dev" env)"
-	set +a
-fi
+[[ ${DAPUR_VAR:-} == */bench ]] || exec "$TOP/dev" bench "$@"
+
 export BENCH_WORK=$DAPUR_VAR/bench BENCH_RESULTS=$DAPUR_VAR/results
 mkdir -p "$BENCH_WORK" "$BENCH_RESULTS"
 PATH=$PATH:$(printf '%s:' /usr/lib/postgresql/*/bin)

@@ -49,6 +49,10 @@ fonts-dejavu-core   /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 chromium            chromium
 '
 
+NEEDS_BENCH='
+wrk                 wrk
+'
+
 # need_met PACKAGE [COMMAND-OR-FILE]
 need_met() {
 	case ${2:-} in
@@ -63,9 +67,10 @@ node_is_new_enough() {
 		[[ $(node -p 'process.versions.node.split(".")[0]') -ge 18 ]]
 }
 
-# Prints the packages that are missing for `up` or `test`.
+# Prints the packages that are missing for `up`, `test` or `bench`.
 missing_packages() {
 	local needs=$NEEDS_UP${NEEDS_FRONT[$WEB]} package proof front
+	[[ $1 != bench ]] || needs+=$NEEDS_BENCH
 	if [[ $1 == test ]]; then
 		needs+=$NEEDS_TEST
 		for front in "${!NEEDS_FRONT[@]}"; do
@@ -100,7 +105,7 @@ as_root() {
 	if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# need_packages up|test: returns when they are there.
+# need_packages up|test|bench: returns when they are there.
 need_packages() {
 	local missing
 	mapfile -t missing < <(missing_packages "$1")
