@@ -130,7 +130,7 @@ export async function actions({ seconds, rounds, only, tokens })
 {
 	const rows = [];
 
-	for (const kind of Object.keys(kinds).filter((k) => !only || only.includes(k))) {
+	for (const kind of only) {
 		const a = [];
 		const b = [];
 

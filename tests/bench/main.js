@@ -20,7 +20,8 @@ const figures = { at: new Date().toISOString(), cpu: cpus()[0].model, cores: ava
 	commit: (await program('git', ['rev-parse', '--short', 'HEAD'], { cwd: import.meta.dirname }).catch(() => ({ stdout: '' })))
 		.stdout.trim() };
 
-const kinds = ['create', 'list', 'unchanged', 'status'].filter(wanted);
+/* lists first: creates make them longer */
+const kinds = ['list', 'unchanged', 'create', 'status'].filter(wanted);
 
 if (kinds.length) {
 	const { actions, head, row } = await import('./actions.js');

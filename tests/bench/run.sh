@@ -31,6 +31,5 @@ for need in wrk pgbench psql node; do
 	}
 done
 
-[[ $(psql -XAtc "select count(*) from dapur.tenant where id like 'bench-%'") -gt 0 ]] ||
-	psql -Xq1 -f "$HERE/setup.sql"
+psql -Xq1 -f "$HERE/setup.sql"
 node "$HERE/main.js" "$@"
