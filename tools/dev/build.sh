@@ -24,7 +24,7 @@ logged() {
 }
 
 build() {
-	mkdir -p "$BUILD"
+	mkdir -p "$BUILD" "$TOP/var"
 	[[ ! -f $TOP/config.status ]] ||
 		die "the source tree itself is configured: run make distclean there first"
 	local log=$LOG/build-${BUILD##*/}.log
