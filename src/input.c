@@ -278,6 +278,8 @@ parse_body(const char *body, size_t len, struct err *e)
 	enum json_tokener_error why;
 	const char *fault = NULL;
 
+	if (!tok)
+		mem_exhausted();
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	/* the NUL behind the body ends a lone number too */
 	root = json_tokener_parse_ex(tok, body, (int)len + 1);

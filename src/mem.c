@@ -18,8 +18,8 @@ struct arena_block {
 	_Alignas(max_align_t) char bytes[];
 };
 
-static void NORETURN
-out_of_memory(void)
+void
+mem_exhausted(void)
 {
 	static const char msg[] = "dapur: out of memory\n";
 	ssize_t ignored = write(STDERR_FILENO, msg, sizeof(msg) - 1);
@@ -32,7 +32,7 @@ static void *
 checked(void *p)
 {
 	if (!p)
-		out_of_memory();
+		mem_exhausted();
 	return p;
 }
 

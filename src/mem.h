@@ -15,6 +15,9 @@ void *xcalloc(size_t n, size_t len);
 void *xrealloc(void *p, size_t len);
 char *xstrdup(const char *s);
 
+/* Says so on stderr and exits 111: for libraries that allocate by themselves. */
+void mem_exhausted(void) NORETURN;
+
 struct arena_block;
 
 struct arena {

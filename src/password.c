@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mem.h"
+
 #include "banned.h"
 
 #define OPS 2
@@ -17,18 +19,16 @@ password_hash(char ret[PASSWORD_HASH_MAX], const char *password)
 {
 	if (crypto_pwhash_str_alg(ret, password, strlen(password), OPS, MEMORY,
 		crypto_pwhash_ALG_ARGON2ID13) != 0)
-		abort(); /* out of memory */
+		mem_exhausted();
 }
 
 static bool
 verify_bcrypt(const char *hash, const char *password)
 {
-	struct crypt_data *data = calloc(1, sizeof(*data));
+	struct crypt_data *data = xcalloc(1, sizeof(*data));
 	const char *again;
 	bool same;
 
-	if (!data)
-		abort();
 	again = crypt_r(password, hash, data);
 	same = again && strlen(again) == strlen(hash) &&
 	    sodium_memcmp(again, hash, strlen(hash)) == 0;
