@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bus_keys.h"
+#include "feed_frame.h"
 #include "mem.h"
 
 #include "banned.h"
@@ -52,30 +53,6 @@ put(struct feed *f, enum feed_kind kind, const struct position *at, struct buf *
 }
 
 static void
-add_text(struct buf *b, const char *name, const char *value)
-{
-	buf_printf(b, "\"%s\":", name);
-	buf_add_json(b, value, strlen(value));
-}
-
-static void
-add_position(struct buf *b, const char *name, const struct position *p)
-{
-	char text[POSITION_CAP];
-
-	position_text(text, p);
-	buf_printf(b, ",\"%s\":\"%s\"", name, text);
-}
-
-static void
-disconnect_text(struct buf *b, const char *code, const char *message, bool reconnect)
-{
-	buf_printf(b, "{\"type\":\"disconnect\",\"code\":\"%s\",", code);
-	add_text(b, "message", message);
-	buf_printf(b, ",\"reconnect\":%s}", reconnect ? "true" : "false");
-}
-
-static void
 end(struct feed *f)
 {
 	f->ended = true;
@@ -92,7 +69,7 @@ disconnect(struct feed *f, const char *code, const char *message, bool reconnect
 
 	if (f->ended)
 		return;
-	disconnect_text(&b, code, message, reconnect);
+	frame_disconnect(&b, code, message, reconnect);
 	frame = (struct feed_frame){.kind = FEED_DISCONNECT,
 	    .text = b.bytes,
 	    .len = b.len,
@@ -109,67 +86,23 @@ disconnect_for(struct feed *f, enum err_code code)
 	disconnect(f, err_info(code)->name, err_info(code)->text, code == E_UNAVAILABLE);
 }
 
-void
-feed_refuse(const struct feed_sink *sink, void *arg, const struct err *e)
-{
-	struct buf b = {0};
-	struct feed_frame frame = {.kind = FEED_DISCONNECT};
-
-	disconnect_text(&b, err_info(e->code)->name, e->text, e->code == E_UNAVAILABLE);
-	frame.text = b.bytes;
-	frame.len = b.len;
-	frame.code = err_info(e->code)->name;
-	frame.final = e->code != E_UNAVAILABLE;
-	sink->write(arg, &frame);
-	buf_free(&b);
-	if (sink->end)
-		sink->end(arg);
-}
-
 static void
 send_connected(struct feed *f)
 {
 	struct position head;
 	struct buf b = {0};
-	const char *comma = "";
 
 	hub_head(&f->client, &head);
-	buf_adds(&b, "{\"type\":\"connected\"");
-	add_position(&b, "position", &f->client.at);
-	add_position(&b, "head", &head);
-	buf_printf(&b, ",\"heartbeatMs\":%ld,\"topics\":[", f->heartbeat_ms);
-	for (size_t i = 0; i < BUS_TOPICS; i++) {
-		if (!(f->topics & 1u << i))
-			continue;
-		buf_printf(&b, "%s\"%s\"", comma, bus_topics[i]);
-		comma = ",";
-	}
-	buf_adds(&b, "],\"user\":{");
-	add_text(&b, "id", f->who.user_id);
-	buf_addc(&b, ',');
-	add_text(&b, "name", f->who.name);
-	buf_addc(&b, ',');
-	add_text(&b, "role", f->who.role);
-	buf_addc(&b, ',');
-	add_text(&b, "sppgId", f->who.sppg_id);
-	buf_adds(&b, "}}");
+	frame_connected(&b, &f->client.at, &head, f->heartbeat_ms, f->topics, &f->who);
 	put(f, FEED_CONNECTED, &f->client.at, &b);
 }
 
 static void
 send_reset(struct feed *f, enum hub_reset reason)
 {
-	static const char *const names[] = {
-	    [HUB_TOO_OLD] = "TOO_OLD",
-	    [HUB_EPOCH] = "EPOCH",
-	    [HUB_AHEAD] = "AHEAD",
-	    [HUB_INVALID] = "INVALID",
-	};
 	struct buf b = {0};
 
-	buf_printf(&b, "{\"type\":\"reset\",\"reason\":\"%s\"", names[reason]);
-	add_position(&b, "head", &f->client.at);
-	buf_addc(&b, '}');
+	frame_reset(&b, reason, &f->client.at);
 	if (!put(f, FEED_RESET, &f->client.at, &b)) /* it must not be left out */
 		disconnect(f, "SLOW_CONSUMER", "the client does not read", true);
 }
@@ -180,9 +113,7 @@ send_heartbeat(struct feed *f)
 	struct buf b = {0};
 
 	f->beat_by_ms = NEVER;
-	buf_adds(&b, "{\"type\":\"heartbeat\"");
-	add_position(&b, "position", &f->client.at);
-	buf_addc(&b, '}');
+	frame_heartbeat(&b, &f->client.at);
 	put(f, FEED_HEARTBEAT, &f->client.at, &b);
 }
 

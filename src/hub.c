@@ -29,16 +29,6 @@ hub_open(const struct hub_options *o, int64_t now_ms)
 	return h;
 }
 
-void
-hub_close(struct hub *h)
-{
-	if (!h)
-		return;
-	bus_live_close(h->bus);
-	ask_free(h->ask);
-	free(h);
-}
-
 int64_t
 hub_now(const struct hub *h)
 {
@@ -106,6 +96,18 @@ tenant_free(struct hub_tenant *t)
 }
 
 void
+hub_close(struct hub *h)
+{
+	if (!h)
+		return;
+	while (h->tenants)
+		tenant_free(h->tenants);
+	bus_live_close(h->bus);
+	ask_free(h->ask);
+	free(h);
+}
+
+void
 hub_add(struct hub *h, struct hub_client *c, const struct hub_client_ops *ops)
 {
 	c->hub = h;
@@ -140,7 +142,8 @@ hub_remove(struct hub_client *c)
 		while (*at != c)
 			at = &(*at)->next_of_tenant;
 		*at = c->next_of_tenant;
-		if (!c->tenant->clients)
+		c->tenant->left_ms = c->hub->now_ms;
+		if (!c->tenant->clients && !c->hub->o->keep_ms)
 			tenant_free(c->tenant);
 	}
 	if (c->next)
@@ -325,11 +328,13 @@ hub_poll(const struct hub *h, struct pollfd ret_fds[HUB_FDS], int64_t *deadline_
 	if (h->timer_ms < *deadline_ms)
 		*deadline_ms = h->timer_ms;
 	for (const struct hub_tenant *t = h->tenants; t; t = t->next) {
+		if (!t->clients && t->left_ms + h->o->keep_ms < *deadline_ms)
+			*deadline_ms = t->left_ms + h->o->keep_ms;
 		if (t->dirty && t->busy == HUB_IDLE)
 			*deadline_ms = 0;
 		if (t->busy == HUB_PAUSE && t->wake_ms < *deadline_ms)
 			*deadline_ms = t->wake_ms;
-		if (every_ms && t->busy == HUB_IDLE &&
+		if (every_ms && t->clients && t->busy == HUB_IDLE &&
 		    t->checked_ms + every_ms < *deadline_ms)
 			*deadline_ms = t->checked_ms + every_ms;
 	}
@@ -361,12 +366,18 @@ hub_step(struct hub *h, const struct pollfd fds[HUB_FDS], int64_t now_ms)
 	ask_step(h->ask, fds[BUS_LIVE_FDS].revents, now_ms);
 	run_timers(h);
 	every_ms = poll_ms(h);
-	for (struct hub_tenant *t = h->tenants; t; t = t->next) {
+	for (struct hub_tenant *t = h->tenants, *next; t; t = next) {
+		next = t->next;
+		if (!t->clients && now_ms >= t->left_ms + h->o->keep_ms) {
+			tenant_free(t);
+			continue;
+		}
 		if (t->busy == HUB_PAUSE && now_ms >= t->wake_ms) {
 			t->busy = HUB_IDLE;
 			t->dirty = true;
 		}
-		if (every_ms && t->busy == HUB_IDLE && now_ms >= t->checked_ms + every_ms)
+		if (every_ms && t->clients && t->busy == HUB_IDLE &&
+		    now_ms >= t->checked_ms + every_ms)
 			t->check = t->dirty = true;
 		if (t->dirty)
 			hub_fetch(t);

@@ -63,9 +63,9 @@ struct hub_client {
 struct hub_options {
 	struct bus_options bus;
 	struct ask_options ask;
-	long check_ms; /* a check younger than this is good enough */
-	long
-	    away_poll_ms; /* how often PostgreSQL is asked while Redis is away; 0: by checks only */
+	long check_ms;     /* a check younger than this is good enough */
+	long keep_ms;      /* a tenant without a client stays subscribed: polls return */
+	long away_poll_ms; /* how often to ask PostgreSQL without Redis; 0: never */
 };
 
 enum { HUB_FDS = BUS_LIVE_FDS + 1 };

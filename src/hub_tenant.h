@@ -42,6 +42,7 @@ struct hub_tenant {
 	long pause_ms;
 	int64_t wake_ms;
 	int64_t checked_ms;
+	int64_t left_ms; /* when the last client left */
 };
 
 struct hub {
