@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
 import { beside, cpu, markdown, median, ms, n0, origin, program, run, sessions, since, sleep, url, work } from './lib.js';
 
-const etc = `${process.env.DAPUR_VAR}/etc`;
+const dir = `${process.env.DAPUR_VAR}/nginx`;
 
 async function load(base, tokens, seconds)
 {
@@ -20,21 +20,20 @@ async function load(base, tokens, seconds)
 export async function measure({ seconds, rounds })
 {
 	const port = Number(new URL(url).port) + 1;
-	const site = readFileSync(`${etc}/nginx-site.conf`, 'utf8')
+	const site = readFileSync(`${dir}/site.conf`, 'utf8')
 		.replace(`unix:${run}/api.sock`, `unix:${work}/hello.sock`).replace(/listen 127\.0\.0\.1:\d+;/, `listen 127.0.0.1:${port};`);
 	const workers = readFileSync(`/proc/${readFileSync(`${run}/api.pid`, 'latin1').trim()}/cmdline`, 'latin1').split('\0');
 	const n = workers[workers.indexOf('-f') + 1];
 	const tokens = await sessions();
 
 	mkdirSync(`${work}/nginx`, { recursive: true });
-	writeFileSync(`${work}/hello-site.conf`, site);
-	writeFileSync(`${work}/hello.conf`, readFileSync(`${etc}/nginx.conf`, 'utf8')
-		.replaceAll(`${process.env.DAPUR_VAR}/nginx/`, `${work}/nginx/`).replace(`${etc}/nginx-site.conf`, `${work}/hello-site.conf`)
+	writeFileSync(`${work}/nginx/site.conf`, site);
+	writeFileSync(`${work}/nginx/nginx.conf`, readFileSync(`${dir}/nginx.conf`, 'utf8').replaceAll(dir, `${work}/nginx`)
 		.replace('/access.log', '/access-hello.log'));
 	await program('cc', ['-O2', '-o', `${work}/hello`, new URL('hello.c', import.meta.url).pathname, '-lfcgi']);
 	const pool = beside('spawn-fcgi', ['-n', '-s', `${work}/hello.sock`, '-b', '1024', '--',
 		'/usr/bin/multiwatch', '-f', n, '--', `${work}/hello`]);
-	const nginx = beside('nginx', ['-e', 'stderr', '-c', `${work}/hello.conf`], { stdio: 'ignore' });
+	const nginx = beside('nginx', ['-e', 'stderr', '-c', `${work}/nginx/nginx.conf`], { stdio: 'ignore' });
 	const ours = [];
 	const hello = [];
 	let used;
