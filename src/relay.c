@@ -107,6 +107,24 @@ take_lease(struct relay *r, enum lease *ret, struct err *e)
 	return 0;
 }
 
+static const char release_script[] =
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end\n"
+    "return 0\n";
+
+/* A relay that stops leaves its turn to the next one at once. */
+static void
+release_lease(struct relay *r)
+{
+	const struct bus_text argv[] = {BUS_TEXT("EVAL"), bus_text(release_script),
+	    BUS_TEXT("1"), BUS_TEXT(BUS_MARKER_KEY), bus_text(r->lease)};
+	struct err e;
+
+	err_reset(&e);
+	if (r->bus && !r->once &&
+	    bus_call(r->bus, argv, N_ELEMENTS(argv), NULL, NULL, &e) < 0)
+		log_event(LOG_DEBUG, "release", "detail", e.detail, NULL);
+}
+
 /* --- what Redis has --- */
 
 /* KEYS: log, head. ARGV: epoch, first seq, last seq. {head of this epoch or -1, how many of the range}. */
@@ -515,6 +533,7 @@ main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	r = relay_open(&conf, once);
 	rc = run(r);
+	release_lease(r);
 	relay_close(r);
 	conf_free(&conf);
 	return rc;
