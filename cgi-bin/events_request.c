@@ -182,8 +182,13 @@ page_refused(struct stream *s, const struct feed_frame *f)
 	struct err e;
 
 	err_reset(&e);
+	/* rights have changed, or were taken: who comes back with the position learns which */
+	if (!f->final && feed_placed(s->feed) && !s->n) {
+		page_send(s);
+		return;
+	}
 	for (enum err_code code = E_OK + 1; code < E_COUNT; code++)
-		if (strcmp(err_info(code)->name, f->code) == 0)
+		if (f->final && strcmp(err_info(code)->name, f->code) == 0)
 			(void)fail(&e, code, NULL);
 	if (e.code == E_OK)
 		(void)fail(&e, E_UNAVAILABLE, NULL);

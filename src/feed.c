@@ -176,6 +176,7 @@ on_timer(struct hub_client *c)
 		return;
 	if (!f->started) {
 		f->started = true;
+		f->open_by_ms = now + OPEN_MS;
 		if (f->claim.means == WHO_TICKET)
 			use_ticket(f);
 		else
@@ -448,11 +449,11 @@ feed_open(struct hub *h, const struct conf *c, const struct feed_request *r,
 	if (r->after && *r->after)
 		f->refused_position =
 		    !position_read(&f->client.at, r->after, strlen(r->after));
-	f->beat_ms = f->beat_by_ms = f->stall_ms = NEVER;
-	f->open_by_ms = hub_now(h) + OPEN_MS;
+	f->open_by_ms = f->beat_ms = f->beat_by_ms = f->stall_ms = NEVER;
 	hub_add(h, &f->client, &ops);
-	hub_timer(&f->client,
-	    0); /* the session is looked up in the next step, when Redis was tried */
+	/* The session is looked up in the next step, when Redis was tried; that step knows the time, too: the last one
+	 * may be long ago. */
+	hub_timer(&f->client, 0);
 	return f;
 }
 

@@ -32,8 +32,8 @@ declare
 begin
 	select concat_ws(E'\t', s.sppg_id, s.person_id, p.name, p.role,
 	    floor(extract(epoch from s.expires_at))::bigint,
-	    (select string_agg(r.permission, ',' order by r.permission) from dapur.role_permission r
-	     where r.role = p.role))
+	    coalesce((select string_agg(r.permission, ',' order by r.permission) from dapur.role_permission r
+	     where r.role = p.role), ''))
 	into v_line
 	from dapur.session s
 	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id

@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import http from 'node:http';
 import { done, refused } from '../lib/expect.js';
 import { env } from '../lib/env.js';
-import { headOf, logOf } from '../lib/log.js';
+import { headOf, logOf, relayed } from '../lib/log.js';
 import { create, insertMany } from '../lib/production.js';
 import { redis } from '../lib/redis.js';
 import { workers } from '../lib/services.js';
@@ -24,6 +24,7 @@ suite('pages and long polls', () => {
 		t = await makeTenant({ who: ['kepala', 'viewer'] });
 		c = await t.login('viewer');
 		await insertMany(t, 25);
+		await relayed(await redis(), t);
 	});
 	const writer = () => t.login('kepala');
 	const page = (query) => c.get(`/api/events?${new URLSearchParams(query)}`);

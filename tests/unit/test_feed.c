@@ -586,6 +586,18 @@ who_may_not(void **state)
 	assert_true(fake_is_subscribed("melati"));
 }
 
+/* Nothing was to be done for a while: the first client must not pay for it. */
+static void
+after_an_idle_hour(void **state)
+{
+	(void)state;
+	now += 3600000;
+	joined(NULL, NULL);
+	assert_got("");
+	tail("e.5", 1, 0);
+	assert_got("connected:e.5");
+}
+
 static void
 topics(void **state)
 {
@@ -726,6 +738,7 @@ main(void)
 	    CASE(a_session_ends_unannounced),
 	    CASE(a_changed_role),
 	    CASE(who_may_not),
+	    CASE(after_an_idle_hour),
 	    CASE(topics),
 	    CASE(a_client_that_does_not_read),
 	    CASE(words_of_the_client),
