@@ -227,12 +227,11 @@ ask_who(struct ask *a, const char *hash, ask_fn *fn, void *arg)
 }
 
 void
-ask_log(struct ask *a, const char *sppg_id, long long after, long limit, ask_fn *fn,
-    void *arg)
+ask_log(struct ask *a, const struct ask_page *p, ask_fn *fn, void *arg)
 {
 	struct buf b = {0};
 
-	buf_printf(&b, "log\t%s\t%lld\t%ld\n", sppg_id, after, limit);
+	buf_printf(&b, "log\t%s\t%lld\t%ld\n", p->sppg_id, p->after, p->limit);
 	queue(a, &b, fn, arg);
 	buf_free(&b);
 }

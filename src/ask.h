@@ -40,6 +40,13 @@ struct ask_options {
 	long linger_ms;        /* life of an idle helper */
 };
 
+/* A page of one tenant's log. */
+struct ask_page {
+	const char *sppg_id;
+	long long after;
+	long limit;
+};
+
 struct ask;
 
 struct ask *ask_new(const struct ask_options *o); /* o's texts must outlive it */
@@ -47,8 +54,7 @@ void ask_free(struct ask *a);                     /* no callbacks */
 
 /* fn is called once, from a later ask_step(), unless forgotten. */
 void ask_who(struct ask *a, const char *hash, ask_fn *fn, void *arg);
-void ask_log(struct ask *a, const char *sppg_id, long long after, long limit, ask_fn *fn,
-    void *arg);
+void ask_log(struct ask *a, const struct ask_page *p, ask_fn *fn, void *arg);
 void ask_forget(struct ask *a, const void *arg);
 
 /* Sets what to poll for (fd -1: nothing) and lowers *deadline_ms to the next time ask_step() is needed. */

@@ -350,15 +350,15 @@ on_tail_lines(void *arg, const struct bus_value *v)
 }
 
 bool
-bus_live_tail(struct bus_live *l, const char *sppg_id, long long after, long limit,
-    bus_tail_fn *fn, void *arg)
+bus_live_tail(struct bus_live *l, const struct bus_page *p, bus_tail_fn *fn, void *arg)
 {
 	char head_key[BUS_KEY_CAP], log_key[BUS_KEY_CAP], from[25], count[24];
 	struct bus_text get[] = {BUS_TEXT("GET"),
-	    bus_key(head_key, BUS_HEAD_KEY, sppg_id)};
+	    bus_key(head_key, BUS_HEAD_KEY, p->sppg_id)};
 	struct bus_text range[] = {BUS_TEXT("ZRANGEBYSCORE"),
-	    bus_key(log_key, BUS_LOG_KEY, sppg_id), bus_number(after + 1, from),
-	    BUS_TEXT("+inf"), BUS_TEXT("LIMIT"), BUS_TEXT("0"), bus_number(limit, count)};
+	    bus_key(log_key, BUS_LOG_KEY, p->sppg_id), bus_number(p->after + 1, from),
+	    BUS_TEXT("+inf"), BUS_TEXT("LIMIT"), BUS_TEXT("0"),
+	    bus_number(p->limit, count)};
 	struct tail *t;
 
 	if (!ready(l))

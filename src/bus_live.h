@@ -32,6 +32,13 @@ struct bus_live_handlers {
 	void (*message)(void *arg, const struct bus_message *m);
 };
 
+/* What to read of one tenant's history. */
+struct bus_page {
+	const char *sppg_id;
+	long long after;
+	long limit;
+};
+
 /* The history behind a position. */
 struct bus_tail {
 	const char *head; /* <epoch>.<seq>; NULL: Redis knows none */
@@ -64,8 +71,8 @@ void bus_live_subscribe(struct bus_live *l, const char *sppg_id);
 void bus_live_unsubscribe(struct bus_live *l, const char *sppg_id);
 
 /* Questions: false when Redis is away, and then fn is not called; else it is called once from a later step. */
-bool bus_live_tail(struct bus_live *l, const char *sppg_id, long long after, long limit,
-    bus_tail_fn *fn, void *arg) MUST_CHECK;
+bool bus_live_tail(struct bus_live *l, const struct bus_page *p, bus_tail_fn *fn,
+    void *arg) MUST_CHECK;
 bool bus_live_session(struct bus_live *l, const char *hash, bus_reply_fn *fn,
     void *arg) MUST_CHECK;
 bool bus_live_ticket(struct bus_live *l, const char *nonce, bus_reply_fn *fn,

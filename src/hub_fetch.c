@@ -325,7 +325,8 @@ ask_log_of(struct hub_tenant *t)
 {
 	t->busy = HUB_ASK;
 	t->seen = -1;
-	ask_log(t->hub->ask, t->id, t->asked_after, LOG_LIMIT, on_log, t);
+	ask_log(t->hub->ask, &(struct ask_page){t->id, t->asked_after, LOG_LIMIT}, on_log,
+	    t);
 }
 
 void
@@ -359,7 +360,8 @@ hub_fetch(struct hub_tenant *t)
 		return;
 	}
 	t->busy = HUB_TAIL;
-	if (!bus_live_tail(h->bus, t->id, t->asked_after, TAIL_LIMIT, on_tail, t))
+	if (!bus_live_tail(h->bus, &(struct bus_page){t->id, t->asked_after, TAIL_LIMIT},
+		on_tail, t))
 		pause_for(t, HUB_GRACE_MS / TRIES);
 }
 

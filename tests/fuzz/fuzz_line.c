@@ -20,7 +20,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		assert(l.sppg > s && l.sppg + l.sppg_len <= s + len);
 	}
 	if (valid)
-		assert(!memchr(s, '\n', len) && !memchr(s, '\0', len) && s[0] == '{' && s[len - 1] == '}');
+		assert(!memchr(s, '\n', len) && !memchr(s, '\0', len) && s[0] == '{' &&
+		    s[len - 1] == '}');
 	if (line_word(s, len) == LINE_PING_JSON && s[len - 1] == '}')
 		assert(valid);
 	if (position_read(&p, s, len)) {

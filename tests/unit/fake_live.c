@@ -138,13 +138,11 @@ bus_live_unsubscribe(struct bus_live *l, const char *sppg_id)
 }
 
 bool
-bus_live_tail(struct bus_live *l, const char *sppg_id, long long after, long limit,
-    bus_tail_fn *fn, void *arg)
+bus_live_tail(struct bus_live *l, const struct bus_page *p, bus_tail_fn *fn, void *arg)
 {
 	(void)l;
-	(void)limit;
 	if (fake.up)
-		keep(FAKE_TAIL, sppg_id, after,
+		keep(FAKE_TAIL, p->sppg_id, p->after,
 		    (struct question){.tail = fn, .arg = arg});
 	return fake.up;
 }
@@ -216,12 +214,10 @@ ask_who(struct ask *a, const char *hash, ask_fn *fn, void *arg)
 }
 
 void
-ask_log(struct ask *a, const char *sppg_id, long long after, long limit, ask_fn *fn,
-    void *arg)
+ask_log(struct ask *a, const struct ask_page *p, ask_fn *fn, void *arg)
 {
 	(void)a;
-	(void)limit;
-	keep(FAKE_LOG, sppg_id, after, (struct question){.ask = fn, .arg = arg});
+	keep(FAKE_LOG, p->sppg_id, p->after, (struct question){.ask = fn, .arg = arg});
 }
 
 void
