@@ -1,7 +1,6 @@
 /* Who may have a feed, its frames, heartbeats and limits. */
 #include "feed_play.h"
 
-/* The others' progress is none of the one that misses something: it must reach the log all the same. */
 static void
 heartbeats(void **state)
 {

@@ -120,6 +120,7 @@ open_second(const char *after)
 	return second;
 }
 
+/* The others' progress is none of the one that misses something: it must reach the log all the same. */
 static void
 a_hole_beside_a_busy_neighbour(void **state)
 {
