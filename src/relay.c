@@ -356,15 +356,19 @@ housekeep(struct relay *r, struct err *e)
 	char days[24];
 	struct db_rows rows;
 	struct db_tx tx;
+	bool more;
 	int rc;
 
 	if (r->housekept_us && db_now_us() - r->housekept_us < HOUSEKEEP_US)
 		return 0;
 	snprintf(days, sizeof(days), "%ld", r->conf->log_days);
-	db_begin_alone(r->db, &tx);
-	rc = db_run(&tx, Q_RELAY_HOUSEKEEP, PARAMS(days), &rows, e);
-	db_end(&tx);
-	if (rc == 0)
+	do {
+		db_begin_alone(r->db, &tx);
+		rc = db_run(&tx, Q_RELAY_HOUSEKEEP, PARAMS(days), &rows, e);
+		more = rc == 0 && db_number(&rows, 0, 0) > 0;
+		db_end(&tx);
+	} while (more && r->once);
+	if (rc == 0 && !more) /* else the next look goes on with it */
 		r->housekept_us = db_now_us();
 	return rc;
 }

@@ -19,7 +19,8 @@ select topic, seq, line from dapur.event
 where sppg_id = $1 and seq between $2::bigint and $3::bigint order by seq limit $4::int;
 
 -- name: relay_housekeep
--- Forgets what is old: events (raising the floor), sessions, kept answers, tries to log in.
+-- Forgets what is old: events (raising the floor), sessions, kept answers, tries to log in. A piece of it: ask again
+-- until it is 0.
 -- in: $1 days of the log
 -- out: of how many tenants events went
 select dapur.housekeep($1::int);
