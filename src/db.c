@@ -201,17 +201,19 @@ wait_socket(const PGconn *conn, short events, long long deadline_us)
 static int
 connect_db(struct db *db, long long deadline_us, struct err *e)
 {
-	char options[128];
+	char options[256];
 	const char *const keys[] = {"dbname", "fallback_application_name", "options",
 	    "client_encoding", NULL};
 	const char *const values[] = {db->conninfo, db->name, options, "UTF8", NULL};
 
 	if (db_now_us() < db->pause_until_us)
 		return unavailable(db, e, "could not connect a moment ago");
-	/* The server ends what nobody waits for any more. It plans a statement once: each is written so that one plan
+	/* The server ends what nobody waits for any more. The rules count on statements that see what was committed before
+	 * them, whatever the database's default is. It plans a statement once: each is written so that one plan
 	 * suits all parameters, and planning a list costs as much as running it. */
 	snprintf(options, sizeof(options),
-	    "-c statement_timeout=%ld -c timezone=UTC -c plan_cache_mode=force_generic_plan",
+	    "-c statement_timeout=%ld -c timezone=UTC -c plan_cache_mode=force_generic_plan "
+	    "-c default_transaction_isolation=read\\ committed",
 	    db->timeout_ms * 2);
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (!db->conn)
@@ -432,6 +434,8 @@ round_trip(struct db_tx *tx, const struct db_call *main_call, bool last,
 	struct db_rows rows = {NULL};
 
 	assert(!tx->done);
+	if (tx->alone) /* each is a transaction; a password was hashed since the last */
+		tx->deadline_us = db_now_us() + tx->db->timeout_ms * 1000;
 	if (ensure_connected(tx->db, tx->deadline_us, e) < 0)
 		return -1;
 	if (tx->begun && PQtransactionStatus(tx->db->conn) == PQTRANS_IDLE)
