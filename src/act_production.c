@@ -113,7 +113,9 @@ production_get(struct action *a, struct err *e)
 	a->answer.position = db_text(&rows, 0, 0);
 	a->answer.data = db_text(&rows, 0, 1);
 	a->answer.data_len = db_len(&rows, 0, 1);
+	/* the version for If-Match: it says nothing of the menu and the program inside */
 	a->answer.etag = arena_printf(a->arena, "\"v%s\"", db_text(&rows, 0, 2));
+	a->answer.no_store = true;
 	return 0;
 }
 

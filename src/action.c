@@ -39,7 +39,8 @@ action_list(struct action *a, enum query q, struct db_params params, struct err 
 	if (db_n_rows(&rows) == 0)
 		return fail(e, E_NOT_FOUND, NULL);
 	a->answer.position = db_text(&rows, 0, 0);
-	a->answer.etag = arena_printf(a->arena, "W/\"%s\"", a->answer.position);
+	a->answer.etag = arena_printf(a->arena, "W/\"%s-%.*s\"", a->answer.position,
+	    ACTION_ASKER_LEN, a->session_hash);
 	a->answer.data = db_text(&rows, 0, 1);
 	if (!a->answer.data) {
 		a->answer.data = ""; /* unchanged: the reply is a 304 */

@@ -35,6 +35,7 @@ struct answer {
 	size_t data_len;
 	const char *position; /* the snapshot of the rows; NULL: none */
 	const char *etag;     /* NULL: none */
+	bool no_store;        /* browsers must not keep it */
 	bool paged;
 	long long total, page, limit;
 	const char *cookie; /* session token to set; "" ends the cookie; NULL: none */
@@ -54,11 +55,14 @@ struct action {
 	const char *session_hash; /* of the asking session; "" when nobody asks */
 	const char *address;
 	const char *user_agent;
-	const char *known;    /* position in If-None-Match; NULL: none */
+	const char *
+	    known; /* position in a tag of action_list() that this session sent back; NULL: none */
 	const char *if_match; /* version in If-Match ("v7" -> "7"); NULL: none */
 	long long now_s;
 	struct answer answer;
 };
+
+enum { ACTION_ASKER_LEN = 12 }; /* characters of the session's hash in a list's ETag */
 
 typedef int action_fn(struct action *a, struct err *e);
 
@@ -87,7 +91,8 @@ int action_write(struct action *a, enum query q, struct db_params params,
 void action_expect(struct action *a, const char *id);
 
 /* Runs the last statement of a list: columns position, data (NULL: unchanged since a->known), and total when paged. Fails
- * E_NOT_FOUND when there is no row. */
+ * E_NOT_FOUND when there is no row. The ETag is W/"<position>-<asker>": kitchens have positions alike, and one browser may
+ * hold lists of two. */
 int action_list(struct action *a, enum query q, struct db_params params,
     struct err *e) MUST_CHECK;
 

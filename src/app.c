@@ -40,7 +40,7 @@ app_open(const struct conf *conf)
 	app->site = (struct site){
 	    .public_url = conf->public_url,
 	    .base_path = conf->base_path,
-	    .secret = conf->secret,
+	    .secret = app->bus ? conf->secret : "", /* a ticket is used up in Redis */
 	    .https = app->https,
 	    .heartbeat_ms = conf->heartbeat_ms,
 	    .session_hours = conf->session_hours,
@@ -147,6 +147,8 @@ compose(struct serving *s)
 		reply_header(reply, "X-Stream-Position", out->position);
 	if (out->etag)
 		reply_header(reply, "ETag", out->etag);
+	if (out->no_store)
+		reply_header(reply, "Cache-Control", "no-store");
 	reply_success(reply, out->data, out->data_len, out->paged ? &page : NULL,
 	    written);
 }
@@ -334,10 +336,10 @@ app_serve(struct app *app, struct http_request *r)
 	    .session_hash = s.claim.hash,
 	    .address = r->address,
 	    .user_agent = agent && text_utf8_valid(agent, strlen(agent)) ? agent : "",
-	    .known = serving_tag(&s, "HTTP_IF_NONE_MATCH", "W/\""),
 	    .now_s = time(NULL),
 	};
 	rc = prepare(&s);
+	s.a.known = serving_known(&s);
 	if (rc == 0)
 		rc = run(&s);
 	note_who(&s);

@@ -54,8 +54,8 @@ static const char tag_characters[] = ".0123456789abcdefghijklmnopqrstuvwxyz"
 				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
 /* What the first entity tag of a header holds after `prefix`; NULL when it is none of ours. */
-const char *
-serving_tag(struct serving *s, const char *header, const char *prefix)
+static const char *
+tag_value(struct serving *s, const char *header, const char *prefix)
 {
 	const char *value = http_header(s->r, header), *end;
 	size_t len = strlen(prefix);
@@ -69,6 +69,18 @@ serving_tag(struct serving *s, const char *header, const char *prefix)
 	return arena_strndup(s->r->arena, value, (size_t)(end - value));
 }
 
+const char *
+serving_known(struct serving *s)
+{
+	const char *tag = tag_value(s, "HTTP_IF_NONE_MATCH", "W/\"");
+	const char *dash = tag ? strrchr(tag, '-') : NULL;
+
+	if (!dash || strlen(dash + 1) != ACTION_ASKER_LEN ||
+	    strncmp(dash + 1, s->claim.hash, ACTION_ASKER_LEN) != 0)
+		return NULL;
+	return arena_strndup(s->r->arena, tag, (size_t)(dash - tag));
+}
+
 int
 serving_if_match(struct serving *s)
 {
@@ -78,7 +90,7 @@ serving_if_match(struct serving *s)
 
 	if (!header || strcmp(header, "*") == 0 || s->match.route->tx != TX_WRITE)
 		return 0;
-	version = serving_tag(s, "HTTP_IF_MATCH", "\"v");
+	version = tag_value(s, "HTTP_IF_MATCH", "\"v");
 	len = version ? strlen(version) : 0;
 	if (len < 1 || len > 9 || strspn(version, "0123456789") != len)
 		return fail(&s->e, E_PRECONDITION_FAILED,

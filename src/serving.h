@@ -43,8 +43,8 @@ bool serving_is_write(enum http_method m);
 /* A write must come from our own pages or an allowed origin. Fails E_CROSS_SITE. */
 int serving_check_site(struct serving *s) MUST_CHECK;
 
-/* The part between the first quotes of an entity tag after `prefix`; NULL when the header does not look so. */
-const char *serving_tag(struct serving *s, const char *header, const char *prefix);
+/* The position in If-None-Match, when the tag is one that action_list() gave this very session; else NULL. */
+const char *serving_known(struct serving *s);
 
 /* If-Match into s->a.if_match. Fails E_PRECONDITION_FAILED. */
 int serving_if_match(struct serving *s) MUST_CHECK;

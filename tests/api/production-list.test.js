@@ -183,6 +183,22 @@ suite('GET /api/production', () => {
 		assert.equal(done(r).length, 1);
 	});
 
+	test('another kitchen\'s ETag is nobody\'s, though both stand at one position', async () => {
+		const [t, u] = [await makeTenant({ who: ['viewer'] }), await makeTenant({ who: ['viewer'] })];
+		const [c, d] = [await t.login('viewer'), await u.login('viewer')];
+
+		for (const path of ['/api/production', '/api/menu', '/api/program', '/api/staff',
+		    '/api/production/stats']) {
+			const mine = await c.get(path);
+			assert.equal((await d.get(path)).headers['x-stream-position'],
+			    mine.headers['x-stream-position'], 'the test needs kitchens alike');
+			assert.equal((await d.get(path, { headers: { 'if-none-match': mine.headers.etag } })).status,
+			    200, path);
+			assert.equal((await c.get(path, { headers: { 'if-none-match': mine.headers.etag } })).status,
+			    304, path);
+		}
+	});
+
 	test('the ETag of one row is "v<version>": 304, then changed by a write', async () => {
 		const u = await makeTenant({ who: ['dapur'] });
 		const d = await u.login('dapur');

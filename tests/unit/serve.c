@@ -20,6 +20,16 @@
 
 struct serve_reply serve;
 char serve_cookie[80], serve_bearer[80];
+static char session_hash[WHO_HASH_HEX + 1];
+
+const char *
+serve_tag(const char *position)
+{
+	static char tag[100];
+
+	snprintf(tag, sizeof(tag), "W/\"%s-%.12s\"", position, session_hash);
+	return tag;
+}
 
 static struct conf conf;
 static struct app *app;
@@ -40,6 +50,7 @@ serve_open(void **state)
 		return -1;
 	log_open("unit", LOG_ERROR + 1);
 	who_token_new(token, hash);
+	memcpy(session_hash, hash, sizeof(session_hash));
 	snprintf(serve_cookie, sizeof(serve_cookie), "HTTP_COOKIE=dapur_session=%s",
 	    token);
 	snprintf(serve_bearer, sizeof(serve_bearer), "HTTP_AUTHORIZATION=Bearer %s",

@@ -44,6 +44,9 @@ void serve_env(const char *method, const char *uri, const char *content,
 #define BEARER (serve_bearer)
 extern char serve_cookie[80], serve_bearer[80];
 
+/* The entity tag that a list at this position has for that session; valid until the next call. */
+const char *serve_tag(const char *position);
+
 /* Whether the reply has this whole line of header. */
 bool serve_header(const char *line);
 
