@@ -81,7 +81,8 @@ select dapur.production_expect($1, $2::int);
 -- in: $1 id, $2 the changed members as a JSON object named by columns
 -- emits: production_updated, status_changed
 update dapur.production p set program_id = n.program_id, menu_id = n.menu_id,
-    batch_number = n.batch_number, production_date = n.production_date,
+    batch_number = n.batch_number, production_date = case when $2::jsonb ? 'production_date'
+	then dapur.day_of($2::jsonb ->> 'production_date') else n.production_date end,
     planned_portions = n.planned_portions, actual_portions = n.actual_portions,
     head_cook = n.head_cook, assistant_cooks = n.assistant_cooks, supervisor_id = n.supervisor_id,
     planned_start_time = n.planned_start_time, planned_end_time = n.planned_end_time,
@@ -111,12 +112,13 @@ update dapur.production p set status = case when p.status = $2::dapur.production
 where p.sppg_id = dapur.tenant() and p.id = $1;
 
 -- name: production_history
--- Who did what when, oldest first. NULL when there is no such production.
+-- Who did what when, oldest first; the last 1,000. No row when there is no such production.
 -- in: $1 id
 -- out: position, array of events as JSON
 select h.epoch || '.' || h.seq, (
-	select concat('[', string_agg(e.line, ',' order by e.seq), ']') from dapur.event e
-	where e.sppg_id = h.sppg_id and e.object_id = $1 and e.topic = 'production')
+	select concat('[', string_agg(e.line, ',' order by e.seq), ']') from (select v.seq, v.line from dapur.event v
+	    where v.sppg_id = h.sppg_id and v.object_id = $1 and v.topic = 'production'
+	    order by v.seq desc limit 1000) e)
 from dapur.tenant_head h
 where h.sppg_id = dapur.tenant() and exists (select from dapur.production p
     where p.sppg_id = h.sppg_id and p.id = $1);

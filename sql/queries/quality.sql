@@ -2,10 +2,11 @@
 
 -- name: quality_list
 -- in: $1 production's id
--- out: position, array of checks as JSON, oldest first; no row when there is no such production
+-- out: position, array of checks as JSON, oldest first, the last 1,000; no row when there is no such production
 select h.epoch || '.' || h.seq, (
 	select concat('[', string_agg(dapur.quality_check_json(q)::text, ',' order by q.n), ']')
-	from dapur.quality_check q where q.sppg_id = h.sppg_id and q.production_id = $1)
+	from (select * from dapur.quality_check c where c.sppg_id = h.sppg_id and c.production_id = $1
+	    order by c.n desc limit 1000) q)
 from dapur.tenant_head h
 where h.sppg_id = dapur.tenant() and exists (select from dapur.production p
     where p.sppg_id = h.sppg_id and p.id = $1);

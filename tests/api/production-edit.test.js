@@ -51,6 +51,17 @@ suite('/api/production/{id}', () => {
 	    'plannedPortions', 'headCook', 'plannedStartTime', 'plannedEndTime']
 		.map((name) => [name, p[name]]));
 
+	test('a date-time means the kitchen\'s day, as when it was planned', async () => {
+		const t = await makeTenant();
+		const c = await t.login('produksi');
+		const late = '2026-12-01T18:30:00Z'; /* half past one in Jakarta */
+		const p = await create(c, t, { productionDate: late });
+
+		assert.equal(p.productionDate, '2026-12-02');
+		assert.equal(written(await c.put(`/api/production/${p.id}`,
+		    { productionDate: late })).productionDate, '2026-12-02');
+	});
+
 	const plan = {
 		plannedPortions: 77, productionDate: '2026-12-01', priority: 'HIGH',
 		plannedStartTime: '2026-12-01T00:30:00Z', plannedEndTime: '2026-12-01T06:00:00Z',
