@@ -108,9 +108,8 @@ create index event_object on dapur.event (object_id, seq);
 --
 -- Returns the seq.
 --
--- This function and the triggers of productions run for every write. They name every schema, so that they need no
--- `set search_path` of their own (which would cost each call), and are plpgsql, which keeps its plans; what is no
--- statement is an assignment, which costs a tenth of a PERFORM.
+-- This function and the triggers of productions run for every write. They are plpgsql, which keeps its plans; what is no
+-- statement is an assignment, which costs a tenth of a PERFORM. Their search_path is fixed at the end of 0003.
 create function dapur.log_event(p_sppg text, p_topic text, p_type text, p_id text, p_data text,
     p_more text) returns bigint
     language plpgsql security definer as $$
@@ -228,6 +227,7 @@ end $$;
 create function dapur.production_before_insert() returns trigger
     language plpgsql security definer as $$
 declare
+	v_ours bool := coalesce(current_setting('dapur.tenant', true), '') <> '';
 	r record;
 	c record;
 begin
@@ -251,12 +251,13 @@ begin
 	if r.cook_active is not true or new.supervisor_id is not null or new.assistant_cooks <> '{}' then
 		perform dapur.production_check_people(new);
 	end if;
-	if new.status <> 'PLANNED' and coalesce(current_setting('dapur.tenant', true), '') <> '' then
+	if new.status <> 'PLANNED' and v_ours then
 		perform dapur.refuse('production_transition', 'a production begins as PLANNED');
 	end if;
 	new.estimated_cost := coalesce(new.estimated_cost, r.cost_per_serving * new.planned_portions);
-	c := dapur.production_count(new.sppg_id, new.production_date, 1, (new.batch_number is null)::int);
-	if c.kept > r.most then
+	-- Our actions count here, in one statement. A foreign writer's ON CONFLICT may yet drop the row: see after_insert.
+	c := dapur.production_count(new.sppg_id, new.production_date, v_ours::int, (new.batch_number is null)::int);
+	if v_ours and c.kept > r.most then
 		perform dapur.production_check_kept(new.sppg_id, c.kept);
 	end if;
 	while c.taken loop
@@ -269,15 +270,46 @@ end $$;
 create trigger production_before_insert before insert on dapur.production
     for each row execute function dapur.production_before_insert();
 
+-- Counts what a foreign writer inserted: only rows that are there come here.
+create function dapur.production_after_insert() returns trigger
+    language plpgsql security definer as $$
+begin
+	perform dapur.production_check_kept(new.sppg_id,
+	    (dapur.production_count(new.sppg_id, new.production_date, 1, 0)).kept);
+	return null;
+end $$;
+
+create trigger production_after_insert after insert on dapur.production
+    for each row when (coalesce(current_setting('dapur.tenant', true), '') = '')
+    execute function dapur.production_after_insert();
+
+-- What the checks of a production say: the last one of each type counts. NULL: there are none.
+create function dapur.quality_of(p_sppg text, p_production text) returns bool
+    language plpgsql as $$
+begin
+	return (select bool_and(c.passed) from (select distinct on (q.check_type) q.passed
+	    from dapur.quality_check q
+	    where q.sppg_id = p_sppg and q.production_id = p_production
+	    order by q.check_type, q.n desc) c);
+end $$;
+
 -- What may change in which status, and what each status needs.
 create function dapur.production_before_update() returns trigger
     language plpgsql security definer as $$
 declare
+	v_before dapur.production;
+	v_kept int;
 	plan_changed bool;
 	actual_changed bool;
 begin
-	-- quality_passed alone moves when a check is added: that trigger did the asking.
+	-- quality_passed alone moves when a check is added, to what the checks say; the check's own event tells it.
 	if new.quality_passed is distinct from old.quality_passed and pg_trigger_depth() > 1 then
+		v_before := old;
+		v_before.quality_passed := new.quality_passed;
+		if new is distinct from v_before
+		    or new.quality_passed is distinct from dapur.quality_of(new.sppg_id, new.id) then
+			perform dapur.refuse('production_fixed', 'qualityPassed is what the quality checks say');
+		end if;
 		new.version := old.version + 1;
 		new.updated_at := clock_timestamp();
 		return new;
@@ -319,9 +351,14 @@ begin
 			perform dapur.production_check_people(new);
 		end if;
 		if date_trunc('month', new.production_date) <> date_trunc('month', old.production_date) then
-			perform dapur.production_count(old.sppg_id, old.production_date, -1, 0);
-			perform dapur.production_check_kept(new.sppg_id,
-			    (dapur.production_count(new.sppg_id, new.production_date, 1, 0)).kept);
+			if new.production_date > old.production_date then -- months are locked in one order
+				perform dapur.production_count(old.sppg_id, old.production_date, -1, 0);
+			end if;
+			v_kept := (dapur.production_count(new.sppg_id, new.production_date, 1, 0)).kept;
+			if new.production_date < old.production_date then
+				perform dapur.production_count(old.sppg_id, old.production_date, -1, 0);
+			end if;
+			perform dapur.production_check_kept(new.sppg_id, v_kept);
 		end if;
 	end if;
 	actual_changed := (new.actual_portions, new.actual_start_time, new.actual_end_time, new.actual_cost,
@@ -457,10 +494,7 @@ declare
 	v_production text;
 	v_passed bool;
 begin
-	select bool_and(c.passed) into v_passed from (select distinct on (q.check_type) q.passed
-	    from dapur.quality_check q
-	    where q.sppg_id = new.sppg_id and q.production_id = new.production_id
-	    order by q.check_type, q.n desc) c;
+	v_passed := dapur.quality_of(new.sppg_id, new.production_id);
 	update dapur.production p set quality_passed = v_passed
 	where p.sppg_id = new.sppg_id and p.id = new.production_id
 	    and p.quality_passed is distinct from v_passed;
@@ -527,3 +561,50 @@ create trigger staff_updated after update on dapur.person
     execute function dapur.staff_log('staff_updated');
 create trigger staff_deleted after delete on dapur.person
     for each row execute function dapur.staff_log('staff_deleted');
+
+-- What would change a kitchen without an event ------------------------------------------------
+
+-- A row never moves to another kitchen and keeps its id: the screens know it by both. (production_before_update() says
+-- it of productions.)
+create function dapur.refuse_move() returns trigger
+    language plpgsql as $$
+begin
+	perform dapur.refuse('row_fixed', format('a %s keeps its id and its kitchen', tg_table_name));
+	return null;
+end $$;
+
+-- A check is a record of its moment: it goes only with its production.
+create function dapur.quality_check_keep() returns trigger
+    language plpgsql security definer as $$
+begin
+	if tg_op = 'UPDATE' or exists (select from dapur.production p
+	    where p.sppg_id = old.sppg_id and p.id = old.production_id) then
+		perform dapur.refuse('quality_check_fixed', 'a quality check stays as it was; add another one');
+	end if;
+	return old;
+end $$;
+
+create trigger quality_check_keep before update or delete on dapur.quality_check
+    for each row execute function dapur.quality_check_keep();
+
+create function dapur.refuse_truncate() returns trigger
+    language plpgsql as $$
+begin
+	perform dapur.refuse('no_truncate', 'TRUNCATE leaves no events: delete the rows');
+	return null;
+end $$;
+
+do $$
+declare
+	t text;
+begin
+	foreach t in array array['program', 'menu', 'person'] loop
+		execute format('create trigger refuse_move before update on dapur.%I for each row'
+		    ' when ((old.sppg_id, old.id) is distinct from (new.sppg_id, new.id))'
+		    ' execute function dapur.refuse_move()', t);
+	end loop;
+	foreach t in array array['program', 'menu', 'person', 'production', 'quality_check'] loop
+		execute format('create trigger refuse_truncate before truncate on dapur.%I'
+		    ' execute function dapur.refuse_truncate()', t);
+	end loop;
+end $$;

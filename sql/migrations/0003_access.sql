@@ -136,8 +136,20 @@ create policy tenant on dapur.tenant to dapur_app using (id = dapur.tenant());
 create policy relay on dapur.event to dapur_relay using (dapur.tenant() is null);
 create policy relay on dapur.tenant_head to dapur_relay using (dapur.tenant() is null);
 
+-- New functions are PUBLIC's again (default privileges of one schema cannot take that away): each migration revokes.
 revoke execute on all functions in schema dapur from public;
-alter default privileges in schema dapur revoke execute on functions from public;
+
+-- Every function that runs as the owner has a search_path of its own, also when its text names all schemas: types are
+-- looked up in pg_temp first, and a domain pg_temp.text with a CHECK would let whoever calls it run anything as owner.
+do $$
+declare
+	f regprocedure;
+begin
+	for f in select p.oid from pg_proc p
+	    where p.pronamespace = 'dapur'::regnamespace and p.prosecdef and p.proconfig is null loop
+		execute format('alter function %s set search_path = dapur, pg_temp', f);
+	end loop;
+end $$;
 
 grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamptz),
     dapur.day_of(text), dapur.production_expect(text, int),

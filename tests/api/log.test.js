@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { connect, owner } from '../lib/db.js';
 import { env } from '../lib/env.js';
 import { done, position, refused, written } from '../lib/expect.js';
-import { at, create, insert, read, setStatus } from '../lib/production.js';
+import { addCheck, at, create, insert, insertMany, read, setStatus } from '../lib/production.js';
 import { suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
 
@@ -211,5 +211,98 @@ suite('the event log', () => {
 			    /permission denied|must be owner|must be member|does not exist/, statement);
 			await app.query('ROLLBACK');
 		}
+	});
+
+	test('a foreign writer cannot change a kitchen without an event', async () => {
+		const [t, u] = [await makeTenant(), await makeTenant()];
+		const c = await t.login('kepala');
+		const p = await at(c, t, 'COMPLETED');
+		const q = await create(c, t);
+		await owner("INSERT INTO dapur.program (sppg_id, id, name) VALUES ($1, 'free', 'x')", [t.id]);
+		const before = await head(t);
+
+		for (const table of ['program', 'menu', 'person', 'production', 'quality_check'])
+			await assert.rejects(owner(`TRUNCATE dapur.${table} CASCADE`), /TRUNCATE/, table);
+		await assert.rejects(owner(`UPDATE dapur.program SET sppg_id = '${u.id}' WHERE id = 'free'
+		    AND sppg_id = $1`, [t.id]), /keeps its id/);
+		await assert.rejects(owner(`UPDATE dapur.menu SET id = 'other' WHERE id = $1`,
+		    [t.menus[1].id]), /keeps its id/);
+		await assert.rejects(owner(`UPDATE dapur.person SET id = 'other' WHERE id = $1`,
+		    [t.people.viewer.id]), /keeps its id/);
+		await assert.rejects(owner('UPDATE dapur.quality_check SET passed = false WHERE sppg_id = $1',
+		    [t.id]), /stays as it was/);
+		await assert.rejects(owner('DELETE FROM dapur.quality_check WHERE sppg_id = $1', [t.id]),
+		    /stays as it was/);
+		assert.equal((await read(c, p.id)).qualityPassed, true);
+		/* a trigger of somebody else may not claim that it is the quality check's */
+		const db = await connect(env.DATABASE_URL);
+		await db.query('BEGIN');
+		await db.query(`CREATE TEMP TABLE mine (x int);
+		    CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			UPDATE dapur.production SET quality_passed = true, status = 'COMPLETED'
+			WHERE sppg_id = '${t.id}' AND id = '${q.id}';
+			RETURN NULL; END $$;
+		    CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION pg_temp.f()`);
+		await assert.rejects(db.query('INSERT INTO mine VALUES (1)'), /quality checks say/);
+		await db.query('ROLLBACK');
+		assert.equal(await head(t), before);
+	});
+
+	test('the checks of a deleted production go with it', async () => {
+		const t = await makeTenant({ who: ['kepala'] });
+		const c = await t.login('kepala');
+		const p = await at(c, t, 'QUALITY_CHECK');
+
+		written(await addCheck(c, p.id, { passed: false }), 201);
+		written(await setStatus(c, p.id, 'CANCELLED', { reason: 'habis' }));
+		written(await c.delete(`/api/production/${p.id}`));
+		assert.equal((await owner('SELECT count(*)::int AS n FROM dapur.quality_check WHERE sppg_id = $1',
+		    [t.id])).rows[0].n, 0);
+	});
+
+	test('an upsert counts what it inserts, and nothing else', async () => {
+		const t = await makeTenant({ tier: 'TRIAL' });
+		const kept = async () => (await owner(`SELECT sum(kept)::int AS n FROM dapur.production_month
+		    WHERE sppg_id = $1`, [t.id])).rows[0].n;
+		const id = await insert(t);
+
+		assert.equal(await kept(), 1);
+		for (let n = 0; n < 3; n++)
+			await owner(`INSERT INTO dapur.production (sppg_id, id, program_id, menu_id,
+				production_date, planned_portions, head_cook, planned_start_time, planned_end_time)
+			    SELECT sppg_id, id, program_id, menu_id, production_date, planned_portions, head_cook,
+				planned_start_time, planned_end_time FROM dapur.production WHERE id = $1
+			    ON CONFLICT (sppg_id, id) ${n ? "DO UPDATE SET notes = 'again'" : 'DO NOTHING'}`, [id]);
+		assert.equal(await kept(), 1);
+		await insertMany(t, 19);
+		assert.equal(await kept(), 20);
+		await assert.rejects(insert(t), /tier allows 20/);
+		assert.equal(await kept(), 20);
+	});
+
+	test('the application\'s role cannot make the schema\'s owner run its own code', async () => {
+		const t = await makeTenant({ who: ['dapur'] });
+		const p = await create(await t.login('dapur'), t);
+		const app = await connect();
+
+		await app.query(`CREATE FUNCTION pg_temp.evil(v pg_catalog.text) RETURNS bool
+		    LANGUAGE plpgsql AS $$ BEGIN
+			IF current_user <> session_user THEN RAISE EXCEPTION 'owned by %', current_user; END IF;
+			RETURN true; END $$;
+		    CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.evil(value));
+		    GRANT EXECUTE ON FUNCTION pg_temp.evil(pg_catalog.text) TO public`);
+		const { rows } = await app.query('SELECT pg_my_temp_schema()::regnamespace AS name');
+		await app.query(`GRANT USAGE ON SCHEMA ${rows[0].name} TO public; SET search_path = pg_temp`);
+		await app.query('BEGIN');
+		await app.query("SELECT set_config('dapur.tenant', $1, true)", [t.id]);
+		assert.equal((await app.query("UPDATE dapur.production SET notes = 'x' WHERE id = $1",
+		    [p.id])).rowCount, 1);
+		await app.query('ROLLBACK');
+		const { rows: bare } = await owner(`SELECT proname FROM pg_proc
+		    WHERE pronamespace = 'dapur'::regnamespace AND prosecdef AND proconfig IS NULL`);
+		assert.deepEqual(bare, [], 'a function runs as the owner without a search_path of its own');
+		const { rows: open } = await owner(`SELECT proname FROM pg_proc
+		    WHERE pronamespace = 'dapur'::regnamespace AND has_function_privilege('public', oid, 'execute')`);
+		assert.deepEqual(open, [], 'a function that everybody may call');
 	});
 });

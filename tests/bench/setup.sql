@@ -24,7 +24,11 @@ insert into dapur.session (token_hash, sppg_id, person_id, expires_at)
 select (9000000 + right(t.id, 2)::int)::text, t.id, '1', now() + interval '1 day'
 from dapur.tenant t where t.id like 'bench-%';
 
+alter table dapur.production disable trigger refuse_truncate;
+alter table dapur.quality_check disable trigger refuse_truncate;
 truncate dapur.production, dapur.quality_check, dapur.production_month, dapur.event;
+alter table dapur.production enable trigger refuse_truncate;
+alter table dapur.quality_check enable trigger refuse_truncate;
 update dapur.tenant_head set floor = seq;
 insert into dapur.production (sppg_id, id, program_id, menu_id, production_date, planned_portions, head_cook,
     planned_start_time, planned_end_time, notes, created_by)
