@@ -346,7 +346,13 @@ http_hold(struct http_request *r)
 	struct http_held held = {.fd_in = -1, .fd_out = STDOUT_FILENO, .cgi = s->cgi};
 
 	if (!s->cgi) {
-		drain(s); /* else the end of its input stays readable and poll() spins */
+		const char *length = http_header(r, "CONTENT_LENGTH");
+		bool body = (length && strtoull(length, NULL, 10) > 0) ||
+		    http_header(r, "HTTP_TRANSFER_ENCODING");
+
+		/* else the end of its input stays readable and poll() spins; a body is not waited for: it could come slowly */
+		if (!body)
+			drain(s);
 		held.fd_in = held.fd_out = s->fcgi.ipcFd;
 		held.id = (unsigned)s->fcgi.requestId;
 		/* 8 KiB each, not needed any more */
@@ -354,6 +360,8 @@ http_hold(struct http_request *r)
 		FCGX_FreeStream(&s->fcgi.out);
 		FCGX_FreeStream(&s->fcgi.err);
 	}
+	if (held.fd_in >= 0) /* not for the helpers we start: they would hold it open */
+		(void)fcntl(held.fd_in, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(held.fd_out, F_SETFL, fcntl(held.fd_out, F_GETFL) | O_NONBLOCK);
 	return held;
 }

@@ -92,7 +92,7 @@ struct http_held {
 };
 
 /* Takes the connection over from libfcgi, which must not write any more: http_reply() and http_finish() are not called.
- * The body was read. Headers stay readable until http_let_go(), which closes the connection and frees s. */
+ * A body is thrown away as it comes. Headers stay readable until http_let_go(), which closes the connection and frees s. */
 struct http_held http_hold(struct http_request *r);
 void http_let_go(struct http_server *s);
 
