@@ -124,6 +124,8 @@ spawn(struct ask *a, int theirs)
 	char program[600], *words, *save = NULL;
 	const char *argv[WORDS_MAX + 5];
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, pipe;
 	size_t n = 0;
 	int rc;
 
@@ -140,12 +142,21 @@ spawn(struct ask *a, int theirs)
 	argv[n++] = "ask";
 	argv[n++] = "serve";
 	argv[n] = NULL;
+	/* what we block and ignore is not the helper's affair */
+	sigemptyset(&none);
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &pipe);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, theirs, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, theirs, STDOUT_FILENO);
-	rc = posix_spawnp(&a->pid, argv[0], &actions, NULL,
+	rc = posix_spawnp(&a->pid, argv[0], &actions, &attr,
 	    (char *const *)(uintptr_t)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
 	free(words);
 	return rc == 0 ? 0 : -1;
 }
