@@ -4,7 +4,7 @@
  * of the tree with one line changed, under var/.
  */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
  * without  services that stay stopped for the whole run
  * kinds    the faults dealt (all others would only blur what is shown)
  * last     how the last act of each kitchen loses its publication
- * change   [file, pattern, replacement] in a copy of the tree
+ * change   [pattern, replacement], in a copy of the tree, of the one line of src/ that fits
  */
 export const plants = {
 	'skip-publish': {
@@ -31,31 +31,38 @@ export const plants = {
 		what: 'the feed delivers what comes next without looking for a hole',
 		kinds: ['redis-deny', 'api-commit-kill', 'relay-stop', 'redis-cut-pubsub'],
 		last: 'denied',
-		change: ['src/hub.c', /c->at\.seq \+ 1 != l->seq/, 'c->at.seq >= l->seq'],
+		change: [/c->at\.seq \+ 1 != l->seq/, 'c->at.seq >= l->seq'],
 	},
 	'no-order-check': {
 		what: 'the feed delivers again what it has delivered',
 		kinds: ['redis-cut-pubsub', 'redis-deny', 'api-commit-kill', 'relay-kill'],
-		change: ['src/hub.c', /c->at\.seq \+ 1 != l->seq/, 'c->at.seq + 1 < l->seq'],
+		change: [/c->at\.seq \+ 1 != l->seq/, 'c->at.seq + 1 < l->seq'],
 	},
 	'no-idempotency': {
 		what: 'the Idempotency-Key of a request is not looked at',
 		kinds: ['api-kill', 'api-commit-kill', 'nginx-kill', 'api-stop'],
-		change: ['src/app.c', /s->key = key;/, '(void)key;'],
+		change: [/s->key = key;/, '(void)key;'],
 	},
 };
 
 /** A copy of the tree with the change in it; gives its ./dev. */
-export async function variant(top, folder, [file, pattern, replacement])
+export async function variant(top, folder, [pattern, replacement])
 {
 	const run = promisify(execFile);
-	const text = readFileSync(join(top, file), 'utf8');
+	const source = (name) => readFileSync(join(top, 'src', name), 'utf8');
+	const files = readdirSync(join(top, 'src')).filter((name) => name.endsWith('.c')
+	    && pattern.test(source(name)));
 
-	if (text.split(pattern).length !== 2)
-		throw new Error(`${file} has not exactly one ${pattern}: the planted bug needs another place`);
+	if (files.length !== 1 || source(files[0]).split(pattern).length !== 2)
+		throw new Error(`src/ has not exactly one ${pattern}: the planted bug needs another place`);
 	mkdirSync(folder, { recursive: true });
 	await run('sh', ['-c', `tar -C "$1" --exclude=./var --exclude=./.git --exclude=node_modules \
 	    --exclude=./autom4te.cache -cf - . | tar -C "$2" -xf -`, 'sh', top, folder]);
-	writeFileSync(join(folder, file), text.replace(pattern, replacement));
+	/* What an earlier plant changed is as it was, and has to be compiled again. */
+	const note = join(folder, '.planted'), now = new Date();
+	if (existsSync(note))
+		utimesSync(join(folder, 'src', readFileSync(note, 'utf8')), now, now);
+	writeFileSync(note, files[0]);
+	writeFileSync(join(folder, 'src', files[0]), source(files[0]).replace(pattern, replacement));
 	return join(folder, 'dev');
 }
