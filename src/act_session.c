@@ -26,17 +26,13 @@ lower(struct arena *a, const char *s)
 	return copy;
 }
 
-/* Answers with the session of a hash, and hands its line to the cache. */
 static int
-answer_session(struct action *a, const char *hash, const struct db_rows *rows,
-    struct err *e)
+answer_session(struct action *a, const struct db_rows *rows, struct err *e)
 {
-	if (!db_text(rows, 0, 0))
+	if (db_n_rows(rows) == 0 || !db_text(rows, 0, 0))
 		return fail(e, E_UNAUTHORIZED, NULL);
 	a->answer.data = db_text(rows, 0, 0);
 	a->answer.data_len = db_len(rows, 0, 0);
-	a->answer.session_hash = hash;
-	a->answer.session_line = db_text(rows, 0, 1);
 	return 0;
 }
 
@@ -80,7 +76,11 @@ session_create(struct action *a, struct err *e)
 		return -1;
 	a->answer.status = 201;
 	a->answer.cookie = token;
-	return answer_session(a, hash, &rows, e);
+	if (answer_session(a, &rows, e) < 0)
+		return -1;
+	a->answer.session_hash = hash; /* the streams open next */
+	a->answer.session_line = db_text(&rows, 0, 1);
+	return 0;
 }
 
 static int
@@ -90,7 +90,7 @@ session_get(struct action *a, struct err *e)
 
 	if (db_run_last(a->tx, Q_SESSION_SHOW, PARAMS(a->session_hash), &rows, e) < 0)
 		return -1;
-	return answer_session(a, a->session_hash, &rows, e);
+	return answer_session(a, &rows, e);
 }
 
 static const struct field logout_fields[] = {

@@ -172,23 +172,36 @@ check_whole(const struct conf *c, struct err *e)
 	return 0;
 }
 
+/* Names the place of a fault that parse_line() found. */
+static int
+fail_at(const char *name, unsigned line, struct err *e)
+{
+	char why[ERR_TEXT];
+
+	snprintf(why, sizeof(why), "%s", e->text);
+	return fail(e, E_INTERNAL, "%s:%u: %s", name, line, why);
+}
+
 int
 conf_parse(struct conf *c, const char *name, FILE *f, struct err *e)
 {
-	char line[LINE_CAP];
-	unsigned n = 0;
+	char *line =
+	    NULL; /* on the heap: a stream is a process, and keeps the pages of its deepest stack */
+	size_t alloc = 0;
+	ssize_t len;
+	int rc = 0;
 
-	while (fgets(line, sizeof(line), f)) {
-		struct err why;
-
-		n++;
-		err_reset(&why);
-		if (!strchr(line, '\n') && !feof(f))
-			return fail(e, E_INTERNAL, "%s:%u: the line is too long", name,
-			    n);
-		if (parse_line(c, line, &why) < 0)
-			return fail(e, E_INTERNAL, "%s:%u: %s", name, n, why.text);
+	for (unsigned n = 1; rc == 0 && (len = getline(&line, &alloc, f)) >= 0; n++) {
+		if (len > LINE_CAP)
+			rc = fail(e, E_INTERNAL, "the line is too long");
+		else
+			rc = parse_line(c, line, e);
+		if (rc < 0)
+			rc = fail_at(name, n, e);
 	}
+	free(line);
+	if (rc < 0)
+		return -1;
 	if (ferror(f))
 		return fail(e, E_INTERNAL, "%s: %s", name, strerror(errno));
 	return check_whole(c, e);
