@@ -135,18 +135,6 @@ request_id(const struct http_request *r)
 	    (unsigned long long)r->server->opened_s, (unsigned long)getpid(), count++);
 }
 
-/*
- * A front asks before it opens a WebSocket: nginx in a subrequest of its own (a parameter, which no client's
- * header can be), lighttpd and mod_authnz_fcgi in the FastCGI role of an authorizer.
- */
-static bool
-is_gate(const struct http_request *r)
-{
-	const char *role = http_header(r, "FCGI_ROLE");
-
-	return http_header(r, "DAPUR_GATE") || (role && strcmp(role, "AUTHORIZER") == 0);
-}
-
 static void
 fill(struct http_request *r, bool trusted_proxy)
 {
@@ -162,7 +150,8 @@ fill(struct http_request *r, bool trusted_proxy)
 	r->address = client_address(r, trusted_proxy);
 	r->request_id = request_id(r);
 	r->host = host ? host : "";
-	r->gate = !r->server->cgi && is_gate(r);
+	/* a parameter of the front; a client's header would be HTTP_DAPUR_GATE */
+	r->gate = !r->server->cgi && http_header(r, "DAPUR_GATE");
 }
 
 bool

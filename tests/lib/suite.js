@@ -46,7 +46,7 @@ export function suite(name, options, body)
 	const skip = missing.length > 0
 		? `not set: ${missing.join(' ')} (run this by ./dev test)` : false;
 
-	describe(name, { skip, timeout: 300_000 }, () => {
+	describe(name, { skip, timeout: 300_000, concurrency: options.concurrency }, () => {
 		let lock;
 
 		before(async () => {

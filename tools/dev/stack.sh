@@ -157,7 +157,7 @@ all_running() {
 
 chain_ready() { [[ $(curl -s -o /dev/null -m 3 -w '%{http_code}' "$(url)/api/ready") == 200 ]]; }
 
-# Without a cookie the stream says why it ends, in one frame; the front opens it, or says 401 before.
+# Without a cookie the stream says why it ends, in one frame; the front opens it, or refuses.
 # (curl does not do the upgrade; bash does, with a deadline per read.)
 stream_ready() (
 	LC_ALL=C
@@ -168,7 +168,7 @@ stream_ready() (
 	[[ $frame == *'"type"'* ]] || exit 1
 	exec {fd}>&-
 	upgrade "$WEB_PORT" || exit 1
-	[[ $line == *' 101 '* || $line == *' 401 '* ]] # 401: it asks before it opens one
+	[[ $line == *' 101 '* || $line == *' 40'[13]' '* ]] # it may refuse a stranger before it opens one
 ) 2>/dev/null
 
 # upgrade PORT: asks for /api/ws; fd is the connection, line the first of the answer.

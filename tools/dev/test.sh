@@ -225,13 +225,18 @@ unit_tests() {
 }
 
 suite_api() { node_tests api "$TOP/var/test" "$BUILD"; }
-suite_live() { node_tests live "$TOP/var/test" "$BUILD"; }
+suite_live() {
+	local rc=0
+	node_tests live "$TOP/var/test" "$BUILD" || rc=1
+	node_tests live/fronts "$TOP/var/test" "$BUILD" || rc=1
+	return "$rc"
+}
 suite_browser() { node_tests browser "$TOP/var/test" "$BUILD"; }
 suite_chaos() { node_tests chaos "$TOP/var/test" "$BUILD"; } # makes a stack of its own, var/test-chaos
 
 # node_tests KIND STACK BUILD: tests/KIND/*.test.js with the environment of that stack.
 node_tests() {
-	local kind=$1 tap=$RESULTS/$name-$1.tap files rc=0
+	local kind=$1 tap=$RESULTS/$name-${1//\//-}.tap files rc=0
 	mapfile -t files < <(cd "$TOP/tests" && compgen -G "$kind/*.test.js")
 	[[ ${#files[@]} -gt 0 ]] || {
 		echo "FAIL: there is no tests/$kind/*.test.js"

@@ -104,7 +104,7 @@ apache() {
 		-e "s|127\.0\.0\.1:7851|127.0.0.1:$W_WS|" \
 		-e "s|/usr/local/share/dapur/www|$W_PAGES|" \
 		-e "s|/usr/local/libexec/dapur|$W_PROGRAMS|" \
-		-e "s|/etc/dapur/dapur.conf|$W_DIR/dapur.conf|" "${W_TLS_SED[@]}" \
+		-e "s|/etc/dapur/dapur.conf|$W_DIR/readable.conf|" "${W_TLS_SED[@]}" \
 		"$TOP/apache/dapur-$site.conf" >"$W_DIR/site.conf"
 	apache_server proxy proxy_http proxy_wstunnel rewrite headers unique_id ${W_TLS:+ssl} "$@"
 	echo "Include $W_DIR/site.conf" >>"$W_DIR/apache.conf"
@@ -162,8 +162,8 @@ apache_server() {
 readable_conf() {
 	(
 		umask 077
-		sed "s|^redis = unix:.*|redis = 127.0.0.1:$REDIS_PORT|" "$W_CONF" >"$W_DIR/dapur.conf"
-		[[ $EUID -ne 0 ]] || chown "$WEB_USER" "$W_DIR/dapur.conf"
+		sed "s|^redis = unix:.*|redis = 127.0.0.1:$REDIS_PORT|" "$W_CONF" >"$W_DIR/readable.conf"
+		[[ $EUID -ne 0 ]] || chown "$WEB_USER" "$W_DIR/readable.conf"
 	)
 }
 
@@ -183,9 +183,9 @@ conf_lighttpd() {
 		server.pid-file = "$W_DIR/pid"
 		mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".mjs" => "text/javascript",
 		    ".css" => "text/css", ".svg" => "image/svg+xml" )
-		${W_TLS:+server.modules += ( "mod_openssl" )}
-		include "$W_DIR/site.conf"
 	CONF
+	[[ -z $W_TLS ]] || echo 'server.modules += ( "mod_openssl" )' >>"$W_DIR/lighttpd.conf"
+	echo "include \"$W_DIR/site.conf\"" >>"$W_DIR/lighttpd.conf"
 	W_COMMAND=(lighttpd -D -f "$W_DIR/lighttpd.conf")
 }
 
@@ -258,8 +258,11 @@ cmd_web() {
 	prepare_front
 	[[ -z $W_TLS ]] || tls_for_front "$name"
 	"conf_$name"
-	beside "${W_COMMAND[@]}"
-	wait_until 20 port_taken "$W_PORT" || die "$name did not start"
+	beside "${W_COMMAND[@]}" >>"$W_DIR/log" 2>&1 # a file: Apache and lighttpd open /dev/stderr by name
+	wait_until 20 port_taken "$W_PORT" || {
+		tail -n 15 "$W_DIR/log" >&2
+		die "$name did not start"
+	}
 	echo "http${W_TLS:+s}://127.0.0.1:$W_PORT ${BESIDE[-1]} $W_DIR"
 	if [[ -n $eof ]]; then
 		exec 3<&0
