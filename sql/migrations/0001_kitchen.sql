@@ -14,7 +14,8 @@ begin
 		create role dapur_app nologin;
 	end if;
 	if not exists (select from pg_roles where rolname = 'dapur_relay') then
-		create role dapur_relay nologin;
+		-- With Redis away each stream asks by a helper of its own: they must leave the actions their connections.
+		create role dapur_relay nologin connection limit 40;
 	end if;
 end $$;
 
