@@ -20,7 +20,7 @@ async function link(kind)
 	const out = `${work}/dapur-stream-${kind}`;
 
 	await program(variable('CC')[0] || 'cc', [...variable('DAPUR_LDFLAGS'),
-		...kind === 'static' ? ['-static'] : variable('PIE_LDFLAGS'), '-o', out, `${bin}/ws/stream.o`, `${bin}/libdapur.a`,
+		...kind === 'static' ? ['-static', '-Wl,-z,norelro'] : variable('PIE_LDFLAGS'), '-o', out, `${bin}/ws/stream.o`, `${bin}/libdapur.a`,
 		...libs.stdout.trim().split(/\s+/)]);
 	return out;
 }
@@ -71,7 +71,7 @@ export async function measure()
 	const [token] = await sessions();
 
 	/* into the cache of the streams: these copies do not lie beside the program that asks PostgreSQL */
-	await fetch(`${url}/api/session`, { headers: { cookie: `dapur_session=${token}` } });
+	await fetch(`${url}/api/ws`, { headers: { cookie: `dapur_session=${token}` } });
 	return { static: await weigh('static', token), dynamic: await weigh('dynamic', token) };
 }
 
