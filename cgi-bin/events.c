@@ -164,7 +164,7 @@ run(struct server *v)
 		if (wait_ready(v, &none) < 0)
 			return EXIT_SYSTEM;
 		if (stopping && until_ms == INT64_MAX) {
-			until_ms = now_ms() + FLUSH_MS;
+			until_ms = now_ms() + STOP_MS;
 			restart_all(v);
 		}
 		if (v->fds[LISTEN].revents)

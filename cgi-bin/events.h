@@ -18,6 +18,7 @@
 
 enum {
 	FLUSH_MS = 5000, /* for the last bytes of a reply */
+	STOP_MS = 1000,  /* the same when the program stops: its successor waits */
 };
 
 struct server;

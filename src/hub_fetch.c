@@ -13,7 +13,7 @@
 	999999999999999999LL /* behind every event: nothing but the head is asked for */
 #define TRIES 3              /* Redis in vain, before PostgreSQL is asked */
 #define AWAY_MIN_MS 250      /* PostgreSQL away: pause, doubled up to the next */
-#define AWAY_MAX_MS 4000
+#define AWAY_MAX_MS 1000
 
 static void
 pause_for(struct hub_tenant *t, long ms)
@@ -295,10 +295,7 @@ on_log(void *arg, enum ask_result result, const char *text, size_t len)
 	t->dirty = true;
 	if (result != ASK_OK || !lf ||
 	    !read_log_head(text, (size_t)(lf - text), &head, &floor)) {
-		t->pause_ms = t->pause_ms ? t->pause_ms * 2 : AWAY_MIN_MS;
-		if (t->pause_ms > AWAY_MAX_MS)
-			t->pause_ms = AWAY_MAX_MS;
-		pause_for(t, t->pause_ms);
+		pause_longer(t);
 		checked(t);
 		return;
 	}
