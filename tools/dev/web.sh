@@ -94,6 +94,30 @@ conf_apache() { apache proxy proxy_fcgi; }
 conf_fcgid() { apache fcgid fcgid; }
 conf_cgi() { apache cgi cgid; }
 
+# A bare Apache and a folder that somebody uploaded; nothing of ours runs. One database log-in has both roles.
+conf_shared() {
+	local home=$W_DIR/home
+	"$TOP/apache/shared-hosting/pack" "$home" "$BUILD/cgi-bin" "$TOP/www" >/dev/null
+	owner_psql -q -v pw="$PG_APP_PASSWORD" <<-'SQL'
+		SELECT 'CREATE ROLE dapur_hosted' WHERE NOT EXISTS
+		    (SELECT FROM pg_roles WHERE rolname = 'dapur_hosted') \gexec
+		ALTER ROLE dapur_hosted LOGIN PASSWORD :'pw';
+		GRANT dapur_app, dapur_relay TO dapur_hosted;
+	SQL
+	sed -i -e "s|^database = .*|database = host=127.0.0.1 port=$PG_PORT dbname=dapur user=dapur_hosted password=$PG_APP_PASSWORD|" \
+		-e "s|^secret = .*|secret = $TICKET_SECRET|" \
+		-e "s|^public_url = .*|public_url = http://127.0.0.1:$W_PORT|" "$home/dapur/dapur.conf"
+	[[ $EUID -ne 0 ]] || chown -R "$WEB_USER" "$home"
+	apache_server cgid rewrite headers
+	cat >>"$W_DIR/apache.conf" <<-CONF
+		DocumentRoot $home/public_html
+		<Directory $home/public_html>
+		    AllowOverride All
+		    Require all granted
+		</Directory>
+	CONF
+}
+
 # apache SITE MODULE: apache/dapur-SITE.conf with what it asks a2enmod for.
 apache() {
 	local site=$1 module
@@ -238,7 +262,7 @@ end_beside() {
 cmd_web() {
 	local name=${1:-} arg port='' eof=''
 	W_TLS='' W_TLS_SED=()
-	[[ -n ${FRONTS[$name]:-} && $name != websocketd ]] || die "web: which? (${!FRONTS[*]})"
+	[[ -n ${FRONTS[$name]:-} && $name != websocketd || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
 	shift
 	for arg; do
 		case $arg in
