@@ -25,6 +25,7 @@ struct feed {
 	struct who who;
 	unsigned topics; /* bits of bus_topics; all ones: every topic */
 	bool started, looking, known, ended;
+	bool cache_only; /* what is not cached can wait for the next heartbeat */
 	bool refused_position;
 	int64_t open_by_ms, beat_ms, beat_by_ms, stall_ms;
 };
@@ -270,6 +271,10 @@ on_cached(void *arg, const struct bus_value *v)
 		session_holds(f, &w);
 		return;
 	}
+	if (f->cache_only && v && v->kind == BUS_NIL) {
+		f->looking = false;
+		return;
+	}
 	ask_who(hub_ask(f->client.hub), f->claim.hash, on_asked, f);
 }
 
@@ -277,11 +282,22 @@ on_cached(void *arg, const struct bus_value *v)
 static void
 look(struct feed *f)
 {
+	f->cache_only = false;
 	if (f->looking)
 		return;
 	f->looking = true;
 	if (!bus_live_session(hub_bus(f->client.hub), f->claim.hash, on_cached, f))
 		ask_who(hub_ask(f->client.hub), f->claim.hash, on_asked, f);
+}
+
+/* For when Redis is back: a thousand streams must not ask PostgreSQL in one moment because it came back empty. */
+static void
+look_in_cache(struct feed *f)
+{
+	if (f->looking)
+		return;
+	look(f);
+	f->cache_only = true;
 }
 
 static void
@@ -398,7 +414,7 @@ on_revoked(struct hub_client *c, const char *hashes, size_t len)
 	if (f->ended)
 		return;
 	if (!hashes)
-		look(f);
+		look_in_cache(f);
 	else if (memmem(hashes, len, f->claim.hash, WHO_HASH_HEX))
 		disconnect(f, "UNAUTHORIZED", "the session has ended", true);
 }

@@ -56,6 +56,31 @@ a_session_ends_unannounced(void **state)
 	assert_got("heartbeat:e.5 disconnect:UNAUTHORIZED");
 }
 
+/* Redis was away: what it says of the session counts, what it forgot waits for the heartbeat. */
+static void
+redis_came_back(void **state)
+{
+	(void)state;
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	settle();
+	fake_down();
+	fake_up();
+	fake_subscribed("melati");
+	fake_answer_text(NULL);
+	step(1);
+	assert_asks(FAKE_TAIL, 5); /* and nobody else */
+	tail("e.5", 1, 0);
+	assert_asks(FAKE_NOTHING, 0);
+	fake_down();
+	fake_up();
+	fake_subscribed("melati");
+	fake_answer_text("-"); /* revoked */
+	assert_asks(FAKE_WHO, 0);
+	fake_answer_ask(ASK_NONE, "");
+	assert_true(ended);
+}
+
 static void
 a_changed_role(void **state)
 {
@@ -228,6 +253,7 @@ main(void)
 	    CASE(heartbeats),
 	    CASE(revocation),
 	    CASE(a_session_ends_unannounced),
+	    CASE(redis_came_back),
 	    CASE(a_changed_role),
 	    CASE(who_may_not),
 	    CASE(after_an_idle_hour),
