@@ -55,6 +55,7 @@ static const struct command commands[] = {
 	"bring the schema up to date"},
     {"check-queries", "[--database=CONNINFO]", 0, true, ctl_check_queries,
 	"prepare every statement of the programs"},
+    {"doctor", "", 0, false, ctl_doctor, "look at this installation, part by part"},
     {"routes", "", 0, false, ctl_routes, "list the actions"},
     {"settings", "", 0, false, ctl_settings, "list the settings with their defaults"},
     {"epoch", "[--new]", 0, true, ctl_epoch, "show the epoch; --new after a restore"},
@@ -147,7 +148,7 @@ run(struct ctl *c, const struct command *cmd, const char *path)
 		    e.n_fields ? ": " : "", e.n_fields ? e.fields[0].message : "");
 	if (cmd->needs_conf)
 		conf_free(&conf);
-	return rc < 0 ? 1 : 0;
+	return rc < 0 ? 1 : rc;
 }
 
 int
@@ -201,5 +202,6 @@ main(int argc, char **argv)
 	}
 	if (sodium_init() < 0)
 		return EXIT_SYSTEM;
+	c.conf_path = path;
 	return run(&c, cmd, path);
 }
