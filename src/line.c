@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
+
 #include "banned.h"
 
 #define SEQ_DIGITS 18 /* fits long long, whatever the digits */
@@ -53,41 +55,6 @@ take_seq(struct cursor *c, long long *ret)
 	return true;
 }
 
-/* Bytes of the UTF-8 character at s (RFC 3629), 0: none. */
-static size_t
-utf8_len(const unsigned char *s, size_t left)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (left < n)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0; /* overlong */
-	else if (s[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f; /* past U+10FFFF */
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 static bool
 escape(struct cursor *c)
 {
@@ -111,13 +78,12 @@ string(struct cursor *c)
 		return false;
 	while (c->p < c->end) {
 		unsigned char ch = (unsigned char)*c->p;
-		size_t n;
 
 		if (ch == '"') {
 			c->p++;
 			return true;
 		}
-		if (ch < 0x20 || ch == 0x7f)
+		if (ch < 0x20)
 			return false;
 		if (ch == '\\') {
 			c->p++;
@@ -125,10 +91,7 @@ string(struct cursor *c)
 				return false;
 			continue;
 		}
-		n = utf8_len((const unsigned char *)c->p, (size_t)(c->end - c->p));
-		if (n == 0)
-			return false;
-		c->p += n;
+		c->p++;
 	}
 	return false;
 }
@@ -227,7 +190,8 @@ line_valid(const char *s, size_t len)
 {
 	struct cursor c = {s, s + len};
 
-	return skip(&c, "{") && items(&c, true, 1) && c.p == c.end;
+	return text_utf8_valid(s, len) && skip(&c, "{") && items(&c, true, 1) &&
+	    c.p == c.end;
 }
 
 bool
