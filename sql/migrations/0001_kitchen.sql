@@ -196,7 +196,8 @@ create table dapur.production (
 	planned_portions int not null check (planned_portions between 1 and 100000),
 	actual_portions int check (actual_portions between 0 and 100000),
 	head_cook text not null,
-	assistant_cooks text[] not null default '{}' check (cardinality(assistant_cooks) <= 50),
+	assistant_cooks text[] not null default '{}'
+	    check (cardinality(assistant_cooks) <= 50 and octet_length(assistant_cooks::text) <= 7000),
 	supervisor_id text,
 	planned_start_time timestamptz(3) not null,
 	planned_end_time timestamptz(3) not null,
@@ -216,7 +217,8 @@ create table dapur.production (
 	waste_amount numeric(10,2) check (waste_amount >= 0), -- kg
 	waste_notes text check (length(waste_notes) <= 1000),
 	notes text check (length(notes) <= 2000),
-	photos text[] not null default '{}' check (cardinality(photos) <= 20),
+	photos text[] not null default '{}' -- URLs: a picture itself would swell every event
+	    check (cardinality(photos) <= 20 and octet_length(photos::text) <= 12000),
 	priority dapur.production_priority not null default 'NORMAL',
 	version int not null default 1,
 	created_by text default dapur.person_id(),

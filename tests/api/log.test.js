@@ -94,6 +94,7 @@ suite('the event log', () => {
 		await assert.rejects(set("status = 'COOKING'"));
 		await assert.rejects(set("status = 'CANCELLED'"), /cancel/);
 		await assert.rejects(set('planned_portions = 0'));
+		await assert.rejects(set(`photos = array['https://' || repeat('x', 20000)]`));
 		await assert.rejects(set('planned_end_time = planned_start_time'));
 		await assert.rejects(set(`menu_id = '${u.menus[0].id}'`));
 		await assert.rejects(set(`program_id = '${u.programId}'`));
