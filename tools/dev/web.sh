@@ -236,13 +236,21 @@ tls_for_front() {
 		-e "s|/etc/ssl/private/dapur.key|$W_DIR/key.pem|"
 		-e "s|/etc/ssl/private/dapur-with-key.pem|$W_DIR/both.pem|")
 	[[ " ${FRONTS[$1]} " != *' api '* ]] || {
-		beside spawn-fcgi -n -s "$W_RUN/api.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
-			"$(command -v multiwatch)" -f 2 -- "$BUILD/cgi-bin/api.fcgi" -c "$W_CONF"
+		own_pool 2
 		beside spawn-fcgi -n -s "$W_RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
 			"$BUILD/cgi-bin/events.fcgi" -c "$W_CONF"
 	}
 	beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
 		"$BUILD/ws/dapur-stream" -c "$W_CONF"
+}
+
+# own_pool N [BACKLOG]: actions that only this front has.
+own_pool() {
+	W_RUN=$W_DIR
+	beside spawn-fcgi -n -s "$W_RUN/api.sock" -M 0660 -b "${2:-1024}" "${SOCKET_GROUP[@]}" -- \
+		"$(command -v multiwatch)" -f "$1" -r 1000 -t 1000 -- "$BUILD/cgi-bin/api.fcgi" -c "$W_CONF"
+	echo "${BESIDE[-1]}" >"$W_DIR/api.pid"
+	wait_until 20 test -S "$W_RUN/api.sock"
 }
 
 BESIDE=()
@@ -260,7 +268,7 @@ end_beside() {
 
 # Runs until Ctrl-C, or, with --until-eof, until its standard input ends.
 cmd_web() {
-	local name=${1:-} arg port='' eof=''
+	local name=${1:-} arg port='' eof='' pool=''
 	W_TLS='' W_TLS_SED=()
 	[[ -n ${FRONTS[$name]:-} && $name != websocketd || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
 	shift
@@ -268,6 +276,7 @@ cmd_web() {
 		case $arg in
 		--port=*) port=${arg#--port=} ;;
 		--tls) W_TLS=1 ;;
+		--pool=*) pool=${arg#--pool=} ;; # N[,BACKLOG]
 		--until-eof) eof=1 ;;
 		*) die "web: unknown argument $arg" ;;
 		esac
@@ -281,6 +290,8 @@ cmd_web() {
 	W_PORT=${port:-$(free_port)} W_RUN=$RUN W_WS=$WS_PORT W_CONF=$CONF
 	prepare_front
 	[[ -z $W_TLS ]] || tls_for_front "$name"
+	# shellcheck disable=SC2086 # two words
+	[[ -z $pool ]] || own_pool ${pool/,/ }
 	"conf_$name"
 	beside "${W_COMMAND[@]}" >>"$W_DIR/log" 2>&1 # a file: Apache and lighttpd open /dev/stderr by name
 	wait_until 20 port_taken "$W_PORT" || {
