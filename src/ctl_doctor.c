@@ -276,8 +276,8 @@ look_at_redis(struct doctor *d)
 static bool
 fetch(const char *url, bool upgrade, char *ret, size_t cap)
 {
-	char *argv[20] = {"curl", "-sS", "--http1.1", "-m", CURL_TIMEOUT_S, "-o",
-	    "/dev/null", "-D", "-", (char *)url};
+	const char *argv[20] = {"curl", "-sS", "--http1.1", "-m", CURL_TIMEOUT_S, "-o",
+	    "/dev/null", "-D", "-", url};
 	size_t n = 10, len = 0;
 	posix_spawn_file_actions_t fa;
 	int fds[2], status;
@@ -301,7 +301,8 @@ fetch(const char *url, bool upgrade, char *ret, size_t cap)
 	posix_spawn_file_actions_adddup2(&fa, fds[1], STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&fa, STDERR_FILENO, "/dev/null", 1, 0);
 	posix_spawn_file_actions_addclose(&fa, fds[0]);
-	status = posix_spawnp(&pid, argv[0], &fa, NULL, argv, environ);
+	status =
+	    posix_spawnp(&pid, argv[0], &fa, NULL, (char *const *)(void *)argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	close(fds[1]);
 	while (status == 0 && len < cap - 1 &&
