@@ -16,8 +16,9 @@
 #define IDLE_MS 5000    /* an unused command connection is closed */
 #define PAUSE_MIN_MS 20 /* before connecting again */
 #define PAUSE_MAX_MS 2000
-#define SESSION_TTL "60" /* seconds, as BUS_SESSION_TTL_S: each stream asks PostgreSQL as often */
-#define TICKET_TTL "90"  /* seconds: a ticket lives 60 */
+#define SESSION_TTL \
+	"60" /* seconds, as BUS_SESSION_TTL_S: each stream asks PostgreSQL as often */
+#define TICKET_TTL "90" /* seconds: a ticket lives 60 */
 
 /* A tail is asked by two commands; the head comes first. */
 struct tail {
