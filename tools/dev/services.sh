@@ -78,12 +78,24 @@ pg_bin() {
 	echo "${dirs[-1]}/$1"
 }
 
+# After a kill -9 the lock file names a pid that may be somebody else's by now, and PostgreSQL would never start. It
+# may go only when no process of the cluster is left: the old backends work in its directory.
+drop_stale_lock() {
+	local cwd
+	[[ -f $PGDIR/data/postmaster.pid ]] || return 0
+	for cwd in /proc/[0-9]*/cwd; do
+		[[ $(readlink "$cwd" 2>/dev/null || :) != "$PGDIR/data" ]] || return 0
+	done
+	rm -f "$PGDIR/data/postmaster.pid"
+}
+
 start_postgres() {
 	init_postgres
 	local tries=0 pg
 	pg=$(pg_bin postgres)
 	# After a kill -9 the old backends hold the shared memory for a moment.
 	while :; do
+		drop_stale_lock
 		spawn postgres "${PG_AS[@]}" "$pg" -D "$PGDIR/data" \
 			-c listen_addresses=127.0.0.1 -c port="$PG_PORT" \
 			-c unix_socket_directories="$RUN/pg" \
