@@ -1,6 +1,6 @@
 /*
  * app.h: app_serve(): the only place that decides who may do what, where a transaction begins and ends, and
- * what is published (HOUSE section 4).
+ * what is published.
  */
 #ifndef DAPUR_APP_H
 #define DAPUR_APP_H

@@ -1,5 +1,5 @@
 /*
- * feed.h: one live feed, whatever carries it: who may have it, the frames of CONTRACT.md section 4, heartbeats, limits.
+ * feed.h: one live feed, whatever carries it: who may have it, the frames of dapur-api(7), heartbeats, limits.
  *
  * The hub brings events in order; a feed adds the session (looked up, checked again at each heartbeat, ended
  * by a revocation), the topics, and the frames that are not events, and writes all to a feed_sink. A feed

@@ -2,7 +2,7 @@
  * http.h: one request and one reply, over FastCGI or plain CGI. The only user of libfcgi.
  *
  * FCGX_IsCGI() decides once: under FastCGI the program accepts request after request on descriptor 0, as a CGI it
- * serves one from the environment and stdio (FCGX_Accept does not work there, hosting.md section 4).
+ * serves one from the environment and stdio (FCGX_Accept does not work there).
  * It parses nothing but the envelope: method, path, headers. Strings live until http_finish().
  */
 #ifndef DAPUR_HTTP_H

@@ -1,5 +1,5 @@
 /*
- * reply.h: the shapes of CONTRACT section 1: success, lists, errors, problem+json, and the headers of every reply.
+ * reply.h: the shapes of dapur-api(7): success, lists, errors, problem+json, and the headers of every reply.
  */
 #ifndef DAPUR_REPLY_H
 #define DAPUR_REPLY_H

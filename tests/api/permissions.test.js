@@ -11,7 +11,7 @@ import { run } from '../lib/proc.js';
 import { suite } from '../lib/suite.js';
 import { makeTenant, permissions, roles } from '../lib/tenant.js';
 
-/* What CONTRACT section 2 says; a route that is in neither must not exist. */
+/* What dapur-api(7) says; a route that is in neither must not exist. */
 const expected = {
 	'POST /api/session': 'NONE', 'GET /api/session': 'ANY', 'DELETE /api/session': 'ANY',
 	'GET /api/production': 'READ', 'POST /api/production': 'PRODUCTION_MANAGE',

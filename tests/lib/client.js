@@ -3,7 +3,7 @@
  * may send what a browser never would (odd paths, any Origin, raw bytes)
  * and may come from its own loopback address (log-in is throttled by it).
  *
- * Every answer under /api is checked against what CONTRACT says of all
+ * Every answer under /api is checked against what dapur-api(7) says of all
  * replies: JSON, a request id, caching and the security headers.
  */
 import assert from 'node:assert/strict';

@@ -1,6 +1,6 @@
 /*
  * What an answer should be, said once: done() for success, refused() for the
- * error shape of CONTRACT section 1.
+ * error shape of dapur-api(7).
  */
 import assert from 'node:assert/strict';
 

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { Client } from './client.js';
 import { owner } from './db.js';
 
-/** CONTRACT section 2, written down once more on purpose: not read from the table. */
+/** The roles of dapur-api(7), written down once more on purpose: not read from the table. */
 export const roles = {
 	kepala: 'SPPG_KEPALA',
 	admin: 'SPPG_ADMIN',

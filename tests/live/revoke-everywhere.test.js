@@ -17,7 +17,7 @@ import { suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
 import { until, within } from '../lib/wait.js';
 
-/* CONTRACT says one second; the machine of a test may be slow. */
+/* The promise is one second; the machine of a test may be slow. */
 const SOON = 5_000;
 const cli = async (...words) => {
 	const r = await run('dapur', ['-c', env.DAPUR_CONF, ...words]);

@@ -11,7 +11,7 @@ import { open, turnedAway } from '../lib/stream.js';
 import { makeTenant } from '../lib/tenant.js';
 import { within } from '../lib/wait.js';
 
-/* CONTRACT says one second; the machine of a test may be slow. */
+/* The promise is one second; the machine of a test may be slow. */
 const SOON = 5_000;
 
 async function ends(stream, secret)

@@ -1,4 +1,4 @@
-/* Replies: the shapes and headers of CONTRACT section 1. */
+/* Replies: the shapes and headers of dapur-api(7). */
 #include "reply.h"
 
 #include <setjmp.h>
