@@ -37,10 +37,12 @@ const forms = new Forms({
 const story = new History({ nameOf, onFault: elsewhere });
 const feed = new Feed({
 	url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/ws`,
+	eventsUrl: '/api/events',
 	onEvent: apply,
 	onHint: hint,
 	onReset: load,
 	onState: linkChanged,
+	onRefused: () => api.session.get().then(() => true, (fault) => fault.status !== 401),
 	onEnd: () => leave('Sesi Anda sudah berakhir. Silakan masuk lagi.'),
 });
 

@@ -1,11 +1,12 @@
 /*
- * feed: the live events of one kitchen over a WebSocket, each one once, in
- * order, starting after a position. Owns one socket, its timers and the
+ * feed: the live events of one kitchen, each one once, in order, starting after
+ * a position; over a WebSocket, or where there is none Server-Sent Events. Owns one socket, its timers and the
  * position; knows nothing of the page. No imports: copy this file.
  *
  *     const list = await fetch('/api/production');
  *     const feed = new Feed({
  *             url: `wss://${location.host}/api/ws`,
+ *             eventsUrl: '/api/events',
  *             onEvent: (event) => apply(event),
  *             onReset: () => loadTheListAndStartAgain(),
  *             onEnd: (code) => showLogIn(code),
@@ -24,12 +25,15 @@ export const FEED_LIMITS = {
 	steadyMs: 10_000,        /* live this long, and the delays begin anew */
 	silence: 2.5,            /* heartbeats without a frame = dead line */
 	probeMs: 5_000,          /* answer to a ping of ours */
+	dumb: 2,                 /* lines in a row that end without a frame: the other way */
 };
 
 /**
  * One live feed.
  *
  * in:  options.url       ws:// or wss:// address without query
+ *      options.eventsUrl the feed as Server-Sent Events, for hosts without
+ *                        WebSocket (optional)
  *      options.onEvent   (event) for each event with a seq, once, by seq
  *      options.onHint    (message) for a message without seq: somebody else
  *                        published; it has no place in the order (optional)
@@ -38,7 +42,10 @@ export const FEED_LIMITS = {
  *      options.onState   ({state, failures, retryAt}) state is one of
  *                        off, connecting, live, waiting (optional)
  *      options.onEnd     (code, message) the server will not have us back
- *      options.WebSocket, options.random, options.limits   for tests
+ *      options.onRefused async () => may we go on trying? Asked when a line ended
+ *                        without a frame: a web server refuses a WebSocket by a
+ *                        status that no page can see (optional)
+ *      options.WebSocket, options.EventSource, options.random, options.limits   for tests
  */
 export class Feed {
 	#options;
@@ -49,6 +56,8 @@ export class Feed {
 	#seq = null;             /* of the last event applied */
 	#behind = null;          /* our position when a heartbeat was ahead of it */
 	#hole = null;            /* our position when an event was missing after it */
+	#dumb = 0;               /* lines in a row that ended without a frame */
+	#plain = false;          /* by Server-Sent Events */
 	#heartbeatMs;
 	#liveSince = null;
 	#heardAt = null;
@@ -105,6 +114,10 @@ export class Feed {
 		if (this.#state.state === 'waiting') {
 			this.#open();
 		} else if (this.#state.state === 'live') {
+			if (this.#plain) {
+				this.#retry(0);  /* nobody to ask: open anew */
+				return;
+			}
 			this.#socket.send('{"type":"ping"}');
 			this.#arm(this.#limits.probeMs, () => this.#retry());
 		}
@@ -117,18 +130,52 @@ export class Feed {
 		this.#liveSince = null;
 		this.#heartbeatMs = this.#limits.heartbeatMs;
 
+		const { url, eventsUrl } = this.#options;
 		const Socket = this.#options.WebSocket ?? WebSocket;
+		const Source = this.#options.EventSource ?? globalThis.EventSource;
 		const query = this.#position === null ? ''
 		    : `?after=${encodeURIComponent(this.#position)}`;
-		const socket = new Socket(this.#options.url + query);
+		const socket = this.#plain ? new Source(eventsUrl + query) : new Socket(url + query);
 
-		/* a socket that was dropped may still speak: it is not heard */
+		/* a line that was dropped may still speak: it is not heard */
 		const mine = (run) => (e) => this.#socket === socket && run(e);
-		socket.onmessage = mine((e) => this.#line(e.data));
-		socket.onclose = mine(() => this.#retry());
+		const heard = mine((e) => this.#line(e.data));
+		const ended = mine(() => this.#ended());
+		socket.onmessage = heard;
+		if (this.#plain) {
+			socket.onerror = ended;  /* it comes back by our delays, not its own */
+			for (const type of FRAMES.keys())
+				socket.addEventListener(type, heard);
+		} else {
+			socket.onclose = ended;
+		}
 		this.#socket = socket;
 		this.#enter('connecting');
-		this.#arm(this.#limits.openMs, () => this.#retry());
+		this.#arm(this.#limits.openMs, ended);
+	}
+
+	/*
+	 * The line ended by itself. Without a frame it was perhaps refused, or there is
+	 * no WebSocket here: ask, and after a few the other way is tried.
+	 */
+	#ended()
+	{
+		if (this.#state.state !== 'connecting') {
+			this.#retry();
+			return;
+		}
+		if (++this.#dumb >= this.#limits.dumb && this.#options.eventsUrl) {
+			this.#dumb = 0;
+			this.#plain = !this.#plain;
+		}
+		this.#retry();
+		const waiting = this.#state;
+		this.#options.onRefused?.().then((goOn) => {
+			if (goOn || this.#state !== waiting)
+				return;
+			this.stop();
+			this.#options.onEnd('UNAUTHORIZED', 'log in first');
+		});
 	}
 
 	#drop()
@@ -227,6 +274,7 @@ export class Feed {
 
 	#connected(frame)
 	{
+		this.#dumb = 0;
 		this.#position ??= frame.position;
 		this.#heartbeatMs = frame.heartbeatMs ?? this.#heartbeatMs;
 		this.#liveSince = Date.now();

@@ -64,6 +64,42 @@ describe('feed', () => {
 		assert.equal(feed.position, 'e.8');
 	});
 
+	test('refused without a word: asks, and ends when there is no session', async () => {
+		const { feed, saw, socket } = start('e.5', { onRefused: async () => false });
+
+		socket.fall();
+		await until('the end', () => saw.ends.length);
+		assert.deepEqual(saw.ends, ['UNAUTHORIZED']);
+		assert.equal(feed.state.state, 'off');
+	});
+
+	test('no WebSocket here: Server-Sent Events after the same position', async () => {
+		class FakeSource extends FakeSocket {
+			named = new Map();
+			addEventListener(type, run) { this.named.set(type, run); }
+			say(frame) {
+				const run = this.named.get(frame.type) ?? this.onmessage;
+
+				run({ data: JSON.stringify(frame) });
+			}
+			fall() { this.onerror(); }
+		}
+		const { feed, saw, socket } = start('e.5',
+			{ eventsUrl: 'http://kitchen/api/events', EventSource: FakeSource, onRefused: async () => true });
+
+		socket.fall();
+		(await sockets(2)).fall();
+		const source = await sockets(3);
+
+		assert.equal(source.url, 'http://kitchen/api/events?after=e.5');
+		source.say(connected);
+		source.say(event(6));
+		assert.equal(feed.state.state, 'live');
+		assert.deepEqual(saw.events, [6]);
+		source.fall();
+		assert.equal((await sockets(4)).url, 'http://kitchen/api/events?after=e.6');
+	});
+
 	test('without a position goes live from where the server says', () => {
 		const { feed, socket } = start(null);
 
