@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import { Readable } from 'node:stream';
 import { EventSource } from 'eventsource';
 import { env, origin as ownOrigin } from './env.js';
 import { Inbox } from './inbox.js';
@@ -111,6 +112,15 @@ export class RawSse extends Sse {
 	}
 }
 
+/* fetch() for eventsource by node:http: that of Node 18 keeps its connection open when it is aborted. */
+const fetchByHttp = (url, { headers, signal }) => new Promise((resolve, reject) => {
+	http.get(url, { headers: Object.fromEntries(new Headers(headers)), signal, agent: false }, (res) => {
+		const response = new Response(Readable.toWeb(res), { status: res.statusCode, headers: res.headers });
+
+		resolve(Object.defineProperty(response, 'url', { value: String(url) }));
+	}).on('error', reject);
+});
+
 /** The eventsource package, as a page uses EventSource: it comes back by itself until told not to. */
 class Browser extends Inbox {
 	constructor(who, options)
@@ -122,7 +132,7 @@ class Browser extends Inbox {
 		this.ids = [];
 		this.opens = 0;
 		this.source = new EventSource(`${env.URL}/api/events${query ? `?${query}` : ''}`, {
-			fetch: (url, init) => fetch(url, { ...init, headers: { ...extra, ...init.headers } }),
+			fetch: (url, init) => fetchByHttp(url, { ...init, headers: { ...extra, ...init.headers } }),
 		});
 		const heard = (event) => {
 			this.ids.push(event.lastEventId);
