@@ -52,20 +52,22 @@ export function children(parent)
 /** The pids of what a service supervises: workers, streams, backends. */
 export const workers = (name) => children(pidOf(name)).map((child) => child.pid);
 
+/* False when the process is gone. */
+function send(pid, signal)
+{
+	try {
+		return process.kill(pid, signal);
+	} catch {
+		return false;
+	}
+}
+
 /** SIGSTOP processes; gives the function that continues them, which also runs at the end. */
 export function freeze(pids)
 {
-	let frozen = pids.filter((pid) => {
-		try {
-			return process.kill(pid, 'SIGSTOP');
-		} catch {
-			return false;
-		}
-	});
+	let frozen = pids.filter((pid) => send(pid, 'SIGSTOP'));
 	const thaw = () => {
-		for (const pid of frozen)
-			if (alive(pid))
-				process.kill(pid, 'SIGCONT');
+		frozen.forEach((pid) => send(pid, 'SIGCONT'));
 		frozen = [];
 	};
 
