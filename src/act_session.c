@@ -27,16 +27,6 @@ lower(struct arena *a, const char *s)
 }
 
 static int
-answer_session(struct action *a, const struct db_rows *rows, struct err *e)
-{
-	if (db_n_rows(rows) == 0 || !db_text(rows, 0, 0))
-		return fail(e, E_UNAUTHORIZED, NULL);
-	a->answer.data = db_text(rows, 0, 0);
-	a->answer.data_len = db_len(rows, 0, 0);
-	return 0;
-}
-
-static int
 session_create(struct action *a, struct err *e)
 {
 	const char *email = lower(a->arena, input_text(a->in, "email"));
@@ -44,7 +34,7 @@ session_create(struct action *a, struct err *e)
 	char *token = arena_alloc(a->arena, WHO_TOKEN_LEN + 1);
 	char *hash = arena_alloc(a->arena, WHO_HASH_HEX + 1);
 	char fresh[PASSWORD_HASH_MAX];
-	const char *stored, *new_hash = NULL;
+	const char *stored, *line, *new_hash = NULL;
 	struct db_rows account, rows;
 
 	if (db_run(a->tx, Q_SESSION_TRY,
@@ -72,25 +62,26 @@ session_create(struct action *a, struct err *e)
 		    db_text(&account, 0, 2), hash,
 		    arena_printf(a->arena, "%ld", a->site->session_hours), a->user_agent,
 		    new_hash)});
-	if (db_run(a->tx, Q_SESSION_SHOW, PARAMS(hash), &rows, e) < 0)
+	if (db_run(a->tx, Q_SESSION_LINE, PARAMS(hash), &rows, e) < 0)
 		return -1;
+	line = db_text(&rows, 0, 0);
+	if (!line) /* disabled in this very moment */
+		return fail(e, E_UNAUTHORIZED, NULL);
 	a->answer.status = 201;
+	a->answer.data = who_json(line, db_len(&rows, 0, 0), &a->answer.data_len);
 	a->answer.cookie = token;
-	if (answer_session(a, &rows, e) < 0)
-		return -1;
 	a->answer.session_hash = hash; /* the streams open next */
-	a->answer.session_line = db_text(&rows, 0, 1);
+	a->answer.session_line = line;
 	return 0;
 }
 
 static int
 session_get(struct action *a, struct err *e)
 {
-	struct db_rows rows;
-
-	if (db_run_last(a->tx, Q_SESSION_SHOW, PARAMS(a->session_hash), &rows, e) < 0)
-		return -1;
-	return answer_session(a, &rows, e);
+	(void)e;
+	a->answer.data = a->session_json;
+	a->answer.data_len = a->session_json_len;
+	return 0;
 }
 
 static const struct field logout_fields[] = {
@@ -122,7 +113,7 @@ session_delete(struct action *a, struct err *e)
 const struct route act_session[] = {
     {HTTP_POST, "/session", PERM_NONE, TX_NONE, login_fields, session_create,
 	"session.create", "log in"},
-    {HTTP_GET, "/session", PERM_ANY, TX_READ, NULL, session_get, "session.get",
+    {HTTP_GET, "/session", PERM_ANY, TX_SESSION, NULL, session_get, "session.get",
 	"who am I, with permissions"},
     {HTTP_DELETE, "/session", PERM_ANY, TX_WRITE, logout_fields, session_delete,
 	"session.delete", "log out; all=1: everywhere"},

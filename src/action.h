@@ -53,6 +53,9 @@ struct action {
 	struct arena *arena;
 	const struct site *site;
 	const char *session_hash; /* of the asking session; "" when nobody asks */
+	const char
+	    *session_json; /* TX_SESSION: the session as GET /api/session answers it */
+	size_t session_json_len;
 	const char *address;
 	const char *user_agent;
 	const char *
@@ -68,6 +71,7 @@ typedef int action_fn(struct action *a, struct err *e);
 
 enum tx_mode {
 	TX_NONE, /* no tenant: each statement commits alone */
+	TX_SESSION, /* no statement: what is known of the session is enough, and may come from Redis */
 	TX_READ,
 	TX_WRITE, /* Origin is checked, events are read back and published */
 };

@@ -15,8 +15,27 @@
 /* Tries of a transaction that PostgreSQL asks to run again. */
 #define TRIES 3
 
+static void
+open_redis(struct app *app, bool stays)
+{
+	const struct conf *conf = app->conf;
+	const struct bus_options o = {
+	    .address = conf->redis,
+	    .user = conf->redis_user,
+	    .password = conf->redis_password,
+	    .db = conf->redis_db,
+	    .timeout_ms = conf->redis_timeout_ms,
+	    .history_events = conf->history_events,
+	    .history_s = conf->history_hours * 3600,
+	};
+
+	app->bus = bus_open(&o);
+	if (stays)
+		app->sessions = bus_sessions_open(&o);
+}
+
 struct app *
-app_open(const struct conf *conf)
+app_open(const struct conf *conf, bool stays)
 {
 	struct app *app = xcalloc(1, sizeof(*app));
 
@@ -28,15 +47,7 @@ app_open(const struct conf *conf)
 		log_event(LOG_INFO, "no-redis", "detail",
 		    "feeds read the log in PostgreSQL", NULL);
 	else
-		app->bus = bus_open(&(struct bus_options){
-		    .address = conf->redis,
-		    .user = conf->redis_user,
-		    .password = conf->redis_password,
-		    .db = conf->redis_db,
-		    .timeout_ms = conf->redis_timeout_ms,
-		    .history_events = conf->history_events,
-		    .history_s = conf->history_hours * 3600,
-		});
+		open_redis(app, stays);
 	app->site = (struct site){
 	    .public_url = conf->public_url,
 	    .base_path = conf->base_path,
@@ -58,6 +69,7 @@ app_close(struct app *app)
 		return;
 	db_close(app->db);
 	bus_close(app->bus);
+	bus_sessions_close(app->sessions);
 	reply_free(&app->reply);
 	free(app);
 }
@@ -204,10 +216,22 @@ run_once(struct serving *s)
 	return db_commit(&s->tx, &s->e);
 }
 
+/* What needs no more than to know who is asking. */
+static int
+run_session(struct serving *s)
+{
+	if (serving_session(s) < 0 || s->match.route->run(&s->a, &s->e) < 0)
+		return -1;
+	compose(s);
+	return 0;
+}
+
 /* Runs the route; a deadlock or serialization failure runs it again from the start. */
 static int
 run(struct serving *s)
 {
+	if (s->match.route->tx == TX_SESSION)
+		return run_session(s);
 	for (int i = 1;; i++) {
 		int rc = run_once(s);
 

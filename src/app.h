@@ -6,14 +6,15 @@
 #define DAPUR_APP_H
 
 #include "bus.h"
+#include "bus_sessions.h"
 #include "conf.h"
 #include "db.h"
 #include "http.h"
 
 struct app;
 
-/* Connects to nothing yet. conf must outlive it. */
-struct app *app_open(const struct conf *conf);
+/* Connects to nothing yet. stays: it will serve more than one request. conf must outlive it. */
+struct app *app_open(const struct conf *conf, bool stays);
 void app_close(struct app *app);
 
 /* Serves one request whole: reply, log line, publication. r->arena is reset by the caller. */

@@ -10,7 +10,7 @@
  *   question   who<TAB>HASH<LF>                     HASH: 64 hex digits of a session
  *              log<TAB>SPPG_ID<TAB>AFTER<TAB>LIMIT<LF>
  *   answer     text lines, then a line of a lone dot, or of a dot and a number:
- *                .     answered      who: one line of who_format
+ *                .     answered      who: one line of the session cache (who.h)
  *                                    log: `EPOCH HEAD FLOOR` in one snapshot, then at most LIMIT event lines with
  *                                    seq > AFTER in order; FLOOR: the oldest seq a feed may resume after
  *                .1    there is no such session or tenant

@@ -105,6 +105,8 @@ bus_close(struct bus *b)
 static int
 run(struct bus *b, int64_t until_ms, struct err *e)
 {
+	if (bus_link_flush(b->link, e) < 0)
+		return -1;
 	while (bus_link_waiting(b->link) > 0) {
 		struct pollfd p = {bus_link_fd(b->link), bus_link_events(b->link), 0};
 		int64_t left_ms = until_ms - now_ms();
@@ -324,6 +326,23 @@ bus_session_put(struct bus *b, const char *hash_hex, const char *line, size_t le
 	return bus_call(b, argv, N_ELEMENTS(argv), NULL, NULL, e);
 }
 
+static void
+on_session(void *arg, const struct bus_value *v)
+{
+	if (v->kind == BUS_STRING && strcmp(v->text, BUS_REVOKED) != 0)
+		buf_add(arg, v->text, v->len);
+}
+
+int
+bus_session_get(struct bus *b, const char *hash_hex, struct buf *ret, struct err *e)
+{
+	char key[BUS_KEY_CAP];
+	const struct bus_text argv[] = {BUS_TEXT("GET"),
+	    bus_key(key, BUS_SESSION_KEY, hash_hex)};
+
+	return bus_call(b, argv, N_ELEMENTS(argv), on_session, ret, e);
+}
+
 struct drop {
 	const char *sppg_id;
 	const char *const *hashes;
@@ -383,7 +402,8 @@ bus_session_drop(struct bus *b, const char *sppg_id, const char *const *hashes, 
 		return -1;
 	if (d.error[0])
 		return fail_detail(e, E_UNAVAILABLE, "redis: %s", d.error);
-	return 0;
+	/* Redis writes to every subscriber before it takes the next command */
+	return bus_ping(b, e);
 }
 
 int

@@ -11,6 +11,7 @@
 #define DAPUR_BUS_H
 
 #include "base.h"
+#include "buf.h"
 #include "bus_link.h"
 #include "err.h"
 
@@ -56,15 +57,23 @@ struct bus_restore {
 int bus_restore(struct bus *b, const struct bus_restore *r, struct err *e) MUST_CHECK;
 
 /*
- * Caches a session (a line of who_format) for ttl_s, at most BUS_SESSION_TTL_S, unless something is cached already:
+ * Caches a session (a line of who.h) for ttl_s, at most BUS_SESSION_TTL_S, unless something is cached already:
  * so a slow reader never overwrites a revocation. Fails E_UNAVAILABLE.
  */
 int bus_session_put(struct bus *b, const char *hash_hex, const char *line, size_t len,
     long ttl_s, struct err *e) MUST_CHECK;
 
 /*
+ * The cached line of a session into ret; ret stays empty when there is none or the session was revoked: ask PostgreSQL.
+ * Fails E_UNAVAILABLE.
+ */
+int bus_session_get(struct bus *b, const char *hash_hex, struct buf *ret,
+    struct err *e) MUST_CHECK;
+
+/*
  * Revokes: marks each session's cache entry so that the streams ask PostgreSQL, and tells open feeds of the
- * tenant on dapur:revoke:<sppgId>. Call it after COMMIT. n = 0 does nothing. Fails E_UNAVAILABLE.
+ * tenant and the workers on dapur:revoke:<sppgId>; it was written to all of them when this returns. Call it after
+ * COMMIT. n = 0 does nothing. Fails E_UNAVAILABLE.
  */
 int bus_session_drop(struct bus *b, const char *sppg_id, const char *const *hashes,
     size_t n, struct err *e) MUST_CHECK;

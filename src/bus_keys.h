@@ -13,7 +13,7 @@
 
 #define BUS_LOG_KEY "dapur:{%s}:log"       /* sorted set: score seq, member the line */
 #define BUS_HEAD_KEY "dapur:{%s}:head"     /* <epoch>.<seq> */
-#define BUS_SESSION_KEY "dapur:session:%s" /* a line of who_format, or BUS_REVOKED */
+#define BUS_SESSION_KEY "dapur:session:%s" /* a line of who.h, or BUS_REVOKED */
 #define BUS_TICKET_KEY "dapur:ticket:%s"   /* exists: the ticket is used up */
 #define BUS_REVOKE_CHANNEL \
 	"dapur:revoke:"         /* + sppgId; message: session hashes joined by spaces */

@@ -358,10 +358,19 @@ take_replies(struct bus_link *l, struct err *e)
 }
 
 int
-bus_link_step(struct bus_link *l, short revents, struct err *e)
+bus_link_flush(struct bus_link *l, struct err *e)
 {
 	int done;
 
+	if (l->c && !l->connecting && l->c->obuf[0] &&
+	    redisBufferWrite(l->c, &done) != REDIS_OK)
+		return fail_detail(e, E_UNAVAILABLE, "redis: %s", l->c->errstr);
+	return 0;
+}
+
+int
+bus_link_step(struct bus_link *l, short revents, struct err *e)
+{
 	if (!l->c || !revents)
 		return 0;
 	if (l->connecting) {
@@ -370,8 +379,8 @@ bus_link_step(struct bus_link *l, short revents, struct err *e)
 		if (finish_connecting(l, e) < 0)
 			return -1;
 	}
-	if (l->c->obuf[0] && redisBufferWrite(l->c, &done) != REDIS_OK)
-		return fail_detail(e, E_UNAVAILABLE, "redis: %s", l->c->errstr);
+	if (bus_link_flush(l, e) < 0)
+		return -1;
 	if (revents & (POLLIN | POLLERR | POLLHUP))
 		return take_replies(l, e);
 	return 0;

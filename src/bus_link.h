@@ -76,6 +76,9 @@ short bus_link_events(const struct bus_link *l); /* for poll() */
 /* Does what is ready. Fails E_UNAVAILABLE: close it. Callbacks run inside; they must not close the link. */
 int bus_link_step(struct bus_link *l, short revents, struct err *e) MUST_CHECK;
 
+/* Writes what is queued without asking poll() first; of no effect while connecting. Fails E_UNAVAILABLE: close it. */
+int bus_link_flush(struct bus_link *l, struct err *e) MUST_CHECK;
+
 /* Queues a command; fn NULL: the reply is dropped. A closed link calls back at once. */
 void bus_link_send(struct bus_link *l, const struct bus_text *argv, size_t argc,
     bus_reply_fn *fn, void *arg);

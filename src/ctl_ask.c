@@ -33,7 +33,7 @@ answer_who(struct db *db, char **words)
 		return END_MALFORMED;
 	err_reset(&e);
 	db_begin_alone(db, &tx);
-	if (db_run(&tx, Q_ASK_WHO, PARAMS(words[1]), &rows, &e) == 0) {
+	if (db_run(&tx, Q_SESSION_LINE, PARAMS(words[1]), &rows, &e) == 0) {
 		const char *line = db_text(&rows, 0, 0);
 
 		if (line)

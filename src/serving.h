@@ -1,6 +1,6 @@
 /*
- * serving.h: one request on its way through app_serve(), for the three files of app: app.c (the ten steps), app_check.c (what
- * a request's headers say) and app_reply.c (what is sent back). Nobody else includes it.
+ * serving.h: one request on its way through app_serve(), for the four files of app: app.c (the ten steps), app_check.c (what
+ * a request's headers say), app_session.c (who a session is) and app_reply.c (what is sent back). Nobody else includes it.
  */
 #ifndef DAPUR_SERVING_H
 #define DAPUR_SERVING_H
@@ -13,7 +13,8 @@
 struct app {
 	const struct conf *conf;
 	struct db *db;
-	struct bus *bus; /* NULL: there is no Redis here */
+	struct bus *bus;               /* NULL: there is no Redis here */
+	struct bus_sessions *sessions; /* NULL: no Redis, or a CGI that serves once */
 	struct site site;
 	bool https;
 	struct reply reply;
@@ -32,6 +33,7 @@ struct serving {
 	const char *key; /* Idempotency-Key; NULL: none */
 	char body_hash[WHO_HASH_HEX + 1];
 	bool replayed;
+	struct who who;      /* TX_SESSION */
 	const char *sppg_id; /* for the log; NULL: unknown */
 	const char *person_id;
 };
@@ -51,6 +53,11 @@ int serving_if_match(struct serving *s) MUST_CHECK;
 
 /* Idempotency-Key into s->key and s->body_hash. Fails E_INVALID. */
 int serving_key(struct serving *s) MUST_CHECK;
+
+/* --- app_session.c --- */
+
+/* Who the session is into s->who and s->a: of Redis's cache, else of PostgreSQL. Fails E_UNAUTHORIZED, E_FORBIDDEN. */
+int serving_session(struct serving *s) MUST_CHECK;
 
 /* --- app_reply.c --- */
 

@@ -11,6 +11,7 @@
 #define TOKEN_BYTES 32
 #define HASH_BYTES crypto_hash_sha256_BYTES
 #define NONCE_BYTES 16
+#define JSON_MEMBER 6 /* members of a cached line before it */
 #define BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 /* What a ticket's characters decode to; the mac covers all before it. */
@@ -204,21 +205,6 @@ who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret,
 	return 0;
 }
 
-void
-who_format(const struct who *w, struct buf *out)
-{
-	const char *comma = "";
-
-	buf_printf(out, "%s\t%s\t%s\t%s\t%lld\t", w->sppg_id, w->user_id, w->name,
-	    w->role, (long long)w->expires_s);
-	for (enum permission p = PERM_ANY + 1; p < PERM_COUNT; p++) {
-		if (!(w->permissions & 1u << p))
-			continue;
-		buf_printf(out, "%s%s", comma, permission_names[p]);
-		comma = ",";
-	}
-}
-
 /* Copies one TAB-ended member of the line; false when it does not fit. */
 static bool
 take(const char **p, const char *end, char *ret, size_t cap)
@@ -240,7 +226,7 @@ take(const char **p, const char *end, char *ret, size_t cap)
 int
 who_parse(struct who *ret, const char *line, size_t len, struct err *e)
 {
-	const char *p = line, *end = line + len;
+	const char *p = line, *end = line + len, *tab;
 	struct who w = {.permissions = 1u << PERM_ANY};
 	char expires[24], *stop;
 
@@ -253,6 +239,9 @@ who_parse(struct who *ret, const char *line, size_t len, struct err *e)
 	w.expires_s = strtoll(expires, &stop, 10);
 	if (stop == expires || *stop)
 		return fail_detail(e, E_INTERNAL, "malformed session line");
+	tab = memchr(p, '\t', (size_t)(end - p));
+	if (tab)
+		end = tab;
 	while (p < end) {
 		const char *comma = memchr(p, ',', (size_t)(end - p));
 		size_t n = comma ? (size_t)(comma - p) : (size_t)(end - p);
@@ -264,4 +253,18 @@ who_parse(struct who *ret, const char *line, size_t len, struct err *e)
 	}
 	*ret = w;
 	return 0;
+}
+
+const char *
+who_json(const char *line, size_t len, size_t *ret_len)
+{
+	const char *p = line, *end = line + len;
+
+	for (int i = 0; p && i < JSON_MEMBER; i++) {
+		p = memchr(p, '\t', (size_t)(end - p));
+		p = p ? p + 1 : NULL;
+	}
+	if (p)
+		*ret_len = (size_t)(end - p);
+	return p;
 }

@@ -13,7 +13,6 @@
 #define DAPUR_WHO_H
 
 #include "base.h"
-#include "buf.h"
 #include "err.h"
 
 enum {
@@ -82,9 +81,14 @@ void who_ticket_new(char ret_ticket[WHO_TICKET_LEN + 1], const char *hash,
 int who_ticket_open(struct who_claim *ret, const char *ticket, const char *secret,
     int64_t now_s, struct err *e) MUST_CHECK;
 
-/* The line of the session cache: six members joined by TAB. Ids hold no control characters (a CHECK of the schema).
- * The permissions stand as names, so that a change of the enum does not change old lines' meaning. */
-void who_format(const struct who *w, struct buf *out);
+/*
+ * The line of the session cache, which dapur.session_line() writes: tenant, user, name, role, Unix time of its end,
+ * permissions by commas, and the session as GET /api/session answers it; joined by TAB, which no member holds (CHECKs
+ * of the schema, JSON). The permissions stand as names, so that a change of the enum does not change old lines' meaning.
+ */
 int who_parse(struct who *ret, const char *line, size_t len, struct err *e) MUST_CHECK;
+
+/* The last member of a line, len bytes to the line's end; NULL when the line has none. */
+const char *who_json(const char *line, size_t len, size_t *ret_len);
 
 #endif

@@ -22,39 +22,23 @@ begin
 	perform set_config('dapur.tenant', sppg_id, true), set_config('dapur.person', person_id, true);
 end $$;
 
--- Both plpgsql, which keeps its plan; a language sql function that cannot be inlined is planned at every call.
-
--- The line of the session cache (who.h): six members joined by TAB; no row: no such session.
+-- The line of the session cache (who.h): seven members joined by TAB, the last the session as GET /api/session
+-- answers it; null: no such session. plpgsql keeps its plan; a language sql function that cannot be inlined is
+-- planned at every call.
 create function dapur.session_line(p_hash text) returns text
     language plpgsql stable security definer as $$
 declare
 	v_line text;
 begin
 	select concat_ws(E'\t', s.sppg_id, s.person_id, p.name, p.role,
-	    floor(extract(epoch from s.expires_at))::bigint,
-	    coalesce((select string_agg(r.permission, ',' order by r.permission) from dapur.role_permission r
-	     where r.role = p.role), ''))
+	    floor(extract(epoch from s.expires_at))::bigint, array_to_string(r.permissions, ','),
+	    json_build_object(
+		'user', json_build_object('id', p.id, 'name', p.name, 'email', p.email, 'role', p.role,
+		    'sppgId', p.sppg_id),
+		'sppg', json_build_object('id', t.id, 'name', t.name, 'tier', t.tier, 'timezone', t.timezone),
+		'permissions', to_json(r.permissions),
+		'expires', dapur.iso(s.expires_at)))
 	into v_line
-	from dapur.session s
-	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
-	    join dapur.tenant t on t.id = s.sppg_id
-	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE';
-	return v_line;
-end $$;
-
--- Who a session is, as POST and GET /api/session answer it; and its line, from the same rows.
-create function dapur.session_show(p_hash text, out shown json, out line text)
-    language plpgsql stable security definer as $$
-begin
-	select json_build_object(
-	    'user', json_build_object('id', p.id, 'name', p.name, 'email', p.email, 'role', p.role,
-		'sppgId', p.sppg_id),
-	    'sppg', json_build_object('id', t.id, 'name', t.name, 'tier', t.tier, 'timezone', t.timezone),
-	    'permissions', to_json(r.permissions),
-	    'expires', dapur.iso(s.expires_at)),
-	    concat_ws(E'\t', s.sppg_id, s.person_id, p.name, p.role,
-		floor(extract(epoch from s.expires_at))::bigint, array_to_string(r.permissions, ','))
-	into shown, line
 	from dapur.session s
 	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
 	    join dapur.tenant t on t.id = s.sppg_id
@@ -62,6 +46,7 @@ begin
 		select coalesce(array_agg(a.permission order by a.permission), '{}') as permissions
 		from dapur.role_permission a where a.role = p.role) r
 	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE';
+	return v_line;
 end $$;
 
 -- Counts a try and answers whether it may go on: retry_after > 0 means wait so many seconds. It counts before
@@ -157,7 +142,7 @@ grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamp
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
     dapur.refuse_transition(dapur.production_status, dapur.production_status),
-    dapur.enter(text, text), dapur.session_line(text), dapur.session_show(text), dapur.login_try(text, text, int, int),
+    dapur.enter(text, text), dapur.session_line(text), dapur.login_try(text, text, int, int),
     dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
     to dapur_app;
 grant execute on function dapur.session_line(text), dapur.tenant() to dapur_relay;

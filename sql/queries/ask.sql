@@ -1,9 +1,4 @@
--- What the streams ask PostgreSQL through `dapur ask serve`. Run by the role dapur_relay.
-
--- name: ask_who
--- in: $1 hash of the session token
--- out: line of the session cache, or NULL
-select dapur.session_line($1);
+-- What the streams ask PostgreSQL through `dapur ask serve`, with session_line. Run by the role dapur_relay.
 
 -- name: ask_log
 -- Head and tail of one tenant's log in one snapshot.

@@ -28,10 +28,10 @@ from dapur.login_try($1, $2, $3::int, $4::int);
 -- in: $1 email, $2 address, $3 sppg_id, $4 person_id, $5 token hash, $6 hours, $7 user agent, $8 new password hash or NULL
 select dapur.login_done($1, $2, $3, $4, $5, $6::int, $7, $8);
 
--- name: session_show
+-- name: session_line
 -- in: $1 token hash
--- out: the session as JSON, its line for the cache
-select shown, line from dapur.session_show($1);
+-- out: line of the session cache; NULL: no such session
+select dapur.session_line($1);
 
 -- name: session_end
 -- in: $1 token hash, $2 true: every session of this person

@@ -152,8 +152,8 @@ suite('session', () => {
 
 		await owner(`UPDATE dapur.session SET created_at = now() - interval '2 days',
 		    expires_at = now() - interval '1 second' WHERE sppg_id = $1`, [t.id]);
-		refused(await c.get('/api/session'), 401, 'UNAUTHORIZED');
 		refused(await c.get('/api/production'), 401, 'UNAUTHORIZED');
+		refused(await c.patch('/api/production/x', { notes: '' }), 401, 'UNAUTHORIZED');
 	});
 
 	for (const who of Object.keys(roles))
@@ -171,6 +171,23 @@ suite('session', () => {
 			assert.ok(!r.text.includes('argon2'));
 			assert.match(r.headers['cache-control'], /no-store|private.*no-cache/);
 		});
+
+	test('a log-out is known to every worker at once, however warm', async () => {
+		const t = await makeTenant({ who: ['kepala'] });
+		const crowd = (c) => Promise.all(Array.from({ length: 64 }, () => c.get('/api/session')));
+
+		for (let i = 0; i < 5; i++) {
+			const c = new Client();
+			await c.login(t.people.kepala.email);
+			const { cookie } = c;
+			for (const r of [...await crowd(c), ...await crowd(c)])
+				done(r);
+			done(await c.delete('/api/session'));
+			for (const r of await Promise.all(Array.from({ length: 64 }, () =>
+				new Client().get('/api/session', { headers: { cookie } }))))
+				refused(r, 401, 'UNAUTHORIZED');
+		}
+	});
 
 	test('GET without a session: 401', async () => {
 		refused(await new Client().get('/api/session'), 401, 'UNAUTHORIZED');

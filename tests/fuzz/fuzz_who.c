@@ -67,8 +67,9 @@ check_ticket(const char *ticket)
 static void
 check_line(const char *line, size_t len)
 {
-	struct buf first, second;
-	struct who w, again;
+	const char *json;
+	size_t json_len;
+	struct who w;
 	struct err e;
 
 	err_reset(&e);
@@ -79,16 +80,8 @@ check_line(const char *line, size_t len)
 	assert(w.sppg_id[0] && w.user_id[0] && w.permissions & 1u << PERM_ANY);
 	assert(!(w.permissions & ~((1u << PERM_COUNT) - 1)) &&
 	    !(w.permissions & 1u << PERM_NONE));
-	buf_init(&first, 0);
-	buf_init(&second, 0);
-	who_format(&w, &first);
-	assert(who_parse(&again, first.bytes, first.len, &e) == 0);
-	who_format(&again, &second);
-	assert(
-	    first.len == second.len && memcmp(first.bytes, second.bytes, first.len) == 0);
-	assert(again.permissions == w.permissions && again.expires_s == w.expires_s);
-	buf_free(&first);
-	buf_free(&second);
+	json = who_json(line, len, &json_len);
+	assert(!json || (json > line && json + json_len == line + len));
 }
 
 int

@@ -32,4 +32,7 @@ const char *fake_db_param(enum query q, int i);
 /* Redis is away. */
 void fake_bus_away(bool away);
 
+/* The line of every session in Redis; NULL: none. It must live on. */
+void fake_bus_caches(const char *line);
+
 #endif

@@ -44,6 +44,7 @@ fake_reset(void)
 		queries[q].rows.n_affected = 1;
 	buf_free(&journal);
 	fake_bus_away(false);
+	fake_bus_caches(NULL);
 }
 
 const char *

@@ -59,7 +59,7 @@ serve_open(void **state)
 	conf.body_max = 1024;
 	free(conf.allowed_origins);
 	conf.allowed_origins = strdup("https://friend.example");
-	app = app_open(&conf);
+	app = app_open(&conf, true);
 	return 0;
 }
 

@@ -79,18 +79,18 @@ log_in(void **state)
 	const char *account[] = {"0", "sppg-a", "user-a", hash};
 	static const char *const waiting[] = {"77", NULL, NULL, NULL};
 	static const char *const nobody[] = {"0", NULL, NULL, NULL};
-	static const char *const shown[] = {"{\"user\":1}",
-	    "sppg-a\tuser-a\tn\tr\t9\tREAD"};
+	static const char *const shown[] = {
+	    "sppg-a\tuser-a\tn\tr\t9\tREAD\t{\"user\":1}"};
 
 	(void)state;
 	password_hash(hash, "rahasia");
 	fake_db_answer(Q_SESSION_TRY, account, 1, 4);
-	fake_db_answer(Q_SESSION_SHOW, shown, 1, 2);
+	fake_db_answer(Q_SESSION_LINE, shown, 1, 1);
 	SERVE("POST", "/api/session",
 	    "{\"email\":\"Siti@A.example\",\"password\":\"rahasia\"}", "X=1");
 	assert_int_equal(serve.status, 201);
 	assert_int_equal(strncmp(fake_journal(),
-			     "alone session_try session_done session_show cache:", 50),
+			     "alone session_try session_done session_line cache:", 50),
 	    0);
 	assert_string_equal(fake_db_param(Q_SESSION_TRY, 0), "siti@a.example");
 	assert_null(fake_db_param(Q_SESSION_DONE, 7));
@@ -119,6 +119,47 @@ log_in(void **state)
 	SERVE("POST", "/api/session", "{\"email\":\"a@b\",\"password\":\"x\"}",
 	    "HTTP_ORIGIN=https://evil.example");
 	assert_int_equal(serve.status, 403);
+}
+
+/* Redis's cache is enough to let in; to refuse, PostgreSQL is asked. */
+static void
+who_am_i(void **state)
+{
+#define SHOWN(expires, permissions) \
+	"sppg-a\tuser-a\tn\tr\t" expires "\t" permissions "\t{\"user\":1}"
+#define FOR_EVER "99999999999"
+	static const char *const line[] = {SHOWN(FOR_EVER, "READ")};
+	static const char *const nobody[] = {NULL};
+	static const char *const useless[] = {NULL, SHOWN("9", "READ"), "-", "junk",
+	    "sppg-a\tuser-a\tn\tr\t" FOR_EVER "\tREAD"};
+
+	fake_bus_caches(line[0]);
+	SERVE("GET", "/api/session", NULL, COOKIE);
+	assert_int_equal(serve.status, 200);
+	assert_string_equal(serve.body, "{\"success\":true,\"data\":{\"user\":1}}");
+	assert_int_equal(strncmp(fake_journal(), "cached:", 7), 0);
+	assert_null(strstr(fake_journal(), "session_line"));
+
+	for (size_t i = 0; i < N_ELEMENTS(useless); i++) {
+		serve_script(state);
+		fake_bus_caches(useless[i]);
+		fake_db_answer(Q_SESSION_LINE, line, 1, 1);
+		SERVE("GET", "/api/session", NULL, COOKIE);
+		assert_int_equal(serve.status, 200);
+		assert_non_null(strstr(fake_journal(), "alone session_line keep:"));
+		assert_non_null(strstr(fake_journal(), " cache:"));
+		serve_script(state);
+		fake_bus_caches(useless[i]);
+		fake_db_answer(Q_SESSION_LINE, nobody, 1, 1);
+		SERVE("GET", "/api/session", NULL, COOKIE);
+		assert_int_equal(serve.status, 401);
+		assert_null(strstr(fake_journal(), "cache:"));
+	}
+	serve_script(state);
+	fake_bus_away(true);
+	fake_db_answer(Q_SESSION_LINE, line, 1, 1);
+	SERVE("GET", "/api/session", NULL, COOKIE);
+	assert_int_equal(serve.status, 200);
 }
 
 static void
@@ -187,6 +228,7 @@ main(void)
 	    SERVE_TEST(lists),
 	    SERVE_TEST(updates),
 	    SERVE_TEST(log_in),
+	    SERVE_TEST(who_am_i),
 	    SERVE_TEST(log_out),
 	    SERVE_TEST(stream_info),
 	    SERVE_TEST(bearer_and_health),

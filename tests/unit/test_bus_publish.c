@@ -144,15 +144,25 @@ sessions(void **state)
 {
 	struct bus *b = open_bus();
 	const char *hashes[] = {"h1", "h2"};
+	struct buf line;
 
 	(void)state;
 	assert_int_equal(bus_session_put(b, "h1", "line", 4, 5000, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), "line");
 	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "60");
+	buf_init(&line, 0);
+	assert_int_equal(bus_session_get(b, "h1", &line, &e), 0);
+	assert_string_equal(line.bytes, "line");
+	buf_reset(&line);
+	assert_int_equal(bus_session_get(b, "h3", &line, &e), 0);
+	assert_int_equal(line.len, 0);
 	assert_int_equal(bus_session_drop(b, "a b", hashes, 2, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), BUS_REVOKED);
 	assert_int_equal(bus_session_put(b, "h1", "line", 4, 60, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), BUS_REVOKED);
+	assert_int_equal(bus_session_get(b, "h1", &line, &e), 0);
+	assert_int_equal(line.len, 0);
+	buf_free(&line);
 	bus_close(b);
 }
 

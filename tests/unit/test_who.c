@@ -198,34 +198,35 @@ bad_tickets(void **state)
 }
 
 static void
-lines_come_back(void **state)
+lines_are_read(void **state)
 {
-	struct who w = {"sppg-1", "user 1", "Bu Siti \xc3\xa9", "SPPG_KEPALA",
-		       1u << PERM_ANY | 1u << PERM_READ | 1u << PERM_USER_MANAGE, NOW},
-		   again;
-	struct buf b;
+	static const char line[] =
+	    "sppg-1\tuser 1\tBu Siti \xc3\xa9\tSPPG_KEPALA\t1800000000\t"
+	    "READ,USER_MANAGE\t{\"user\":{}}";
+	static const char none[] = "s\tu\tn\tr\t5\t\t{}", old[] = "s\tu\tn\tr\t5\tREAD";
+	struct who w;
 	struct err e;
+	size_t len = 0;
 
 	(void)state;
 	err_reset(&e);
-	buf_init(&b, 0);
-	who_format(&w, &b);
-	assert_string_equal(b.bytes,
-	    "sppg-1\tuser 1\tBu Siti \xc3\xa9\tSPPG_KEPALA\t1800000000\tREAD,USER_MANAGE");
-	assert_int_equal(who_parse(&again, b.bytes, b.len, &e), 0);
-	assert_memory_equal(&again.permissions, &w.permissions, sizeof(w.permissions));
-	assert_string_equal(again.sppg_id, w.sppg_id);
-	assert_string_equal(again.user_id, w.user_id);
-	assert_string_equal(again.name, w.name);
-	assert_string_equal(again.role, w.role);
-	assert_int_equal(again.expires_s, NOW);
+	assert_int_equal(who_parse(&w, line, sizeof(line) - 1, &e), 0);
+	assert_string_equal(w.sppg_id, "sppg-1");
+	assert_string_equal(w.user_id, "user 1");
+	assert_string_equal(w.name, "Bu Siti \xc3\xa9");
+	assert_string_equal(w.role, "SPPG_KEPALA");
+	assert_int_equal(w.expires_s, NOW);
+	assert_int_equal(w.permissions,
+	    1u << PERM_ANY | 1u << PERM_READ | 1u << PERM_USER_MANAGE);
+	assert_string_equal(who_json(line, sizeof(line) - 1, &len), "{\"user\":{}}");
+	assert_int_equal(len, 11);
 
-	buf_reset(&b);
-	w.permissions = 1u << PERM_ANY;
-	who_format(&w, &b);
-	assert_int_equal(who_parse(&again, b.bytes, b.len, &e), 0);
-	assert_int_equal(again.permissions, 1u << PERM_ANY);
-	buf_free(&b);
+	assert_int_equal(who_parse(&w, none, sizeof(none) - 1, &e), 0);
+	assert_int_equal(w.permissions, 1u << PERM_ANY);
+	assert_int_equal(who_parse(&w, old, sizeof(old) - 1, &e), 0);
+	assert_int_equal(w.permissions, 1u << PERM_ANY | 1u << PERM_READ);
+	assert_null(who_json(old, sizeof(old) - 1, &len));
+	assert_null(who_json("", 0, &len));
 }
 
 static void
@@ -287,7 +288,7 @@ main(void)
 	    cmocka_unit_test(tokens_have_one_spelling),
 	    cmocka_unit_test(tickets),
 	    cmocka_unit_test(bad_tickets),
-	    cmocka_unit_test(lines_come_back),
+	    cmocka_unit_test(lines_are_read),
 	    cmocka_unit_test(other_lines),
 	    cmocka_unit_test(permissions),
 	};
