@@ -248,7 +248,7 @@ tls_for_front() {
 own_pool() {
 	W_RUN=$W_DIR
 	beside spawn-fcgi -n -s "$W_RUN/api.sock" -M 0660 -b "${2:-1024}" "${SOCKET_GROUP[@]}" -- \
-		"$(command -v multiwatch)" -f "$1" -r 1000 -t 1000 -- "$BUILD/cgi-bin/api.fcgi" -c "$W_CONF"
+		"$(command -v multiwatch)" -f "$1" -r 1000 -t 1000 -- "$W_PROGRAMS/api.fcgi" -c "$W_CONF"
 	echo "${BESIDE[-1]}" >"$W_DIR/api.pid"
 	wait_until 20 test -S "$W_RUN/api.sock"
 }
@@ -268,7 +268,7 @@ end_beside() {
 
 # Runs until Ctrl-C, or, with --until-eof, until its standard input ends.
 cmd_web() {
-	local name=${1:-} arg port='' eof='' pool=''
+	local name=${1:-} arg port='' eof='' pool='' programs=''
 	W_TLS='' W_TLS_SED=()
 	[[ -n ${FRONTS[$name]:-} && $name != websocketd || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
 	shift
@@ -277,6 +277,7 @@ cmd_web() {
 		--port=*) port=${arg#--port=} ;;
 		--tls) W_TLS=1 ;;
 		--pool=*) pool=${arg#--pool=} ;; # N[,BACKLOG]
+		--programs=*) programs=${arg#--programs=} ;; # others in the place of ours
 		--until-eof) eof=1 ;;
 		*) die "web: unknown argument $arg" ;;
 		esac
@@ -289,6 +290,7 @@ cmd_web() {
 	trap 'exit 0' INT TERM
 	W_PORT=${port:-$(free_port)} W_RUN=$RUN W_WS=$WS_PORT W_CONF=$CONF
 	prepare_front
+	W_PROGRAMS=${programs:-$W_PROGRAMS}
 	[[ -z $W_TLS ]] || tls_for_front "$name"
 	# shellcheck disable=SC2086 # two words
 	[[ -z $pool ]] || own_pool ${pool/,/ }
