@@ -94,12 +94,17 @@ begin(struct serving *s)
 	s->tx.hold = s->key != NULL;
 }
 
-/* The path of the request: what a key is kept for. */
+/* The action and what it is about, however the path was spelled: what a key is kept for. */
 static const char *
 key_scope(struct serving *s)
 {
-	return arena_printf(s->r->arena, "%s %.*s", http_method_name(s->r->method),
-	    (int)strcspn(s->r->uri, "?"), s->r->uri);
+	const struct route_match *m = &s->match;
+	const char *scope = arena_printf(s->r->arena, "%s %s",
+	    http_method_name(m->route->method), m->route->path);
+
+	for (size_t i = 0; i < m->n; i++)
+		scope = arena_printf(s->r->arena, "%s %s", scope, m->values[i]);
+	return scope;
 }
 
 /* Answers again what the same key was answered before. Returns 1 then, 0 when the request is new. */

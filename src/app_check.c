@@ -104,6 +104,7 @@ serving_key(struct serving *s)
 {
 	const char *key = http_header(s->r, "HTTP_IDEMPOTENCY_KEY");
 	unsigned char hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state state;
 	size_t len;
 
 	if (!key || s->match.route->tx != TX_WRITE)
@@ -116,7 +117,12 @@ serving_key(struct serving *s)
 		if (!isprint((unsigned char)*p))
 			return fail_field(&s->e, "Idempotency-Key", "CONTROL",
 			    "must be printable ASCII");
-	crypto_hash_sha256(hash, (const unsigned char *)s->r->body, s->r->body_len);
+	crypto_hash_sha256_init(&state);
+	crypto_hash_sha256_update(&state, (const unsigned char *)s->r->query,
+	    strlen(s->r->query) + 1);
+	crypto_hash_sha256_update(&state, (const unsigned char *)s->r->body,
+	    s->r->body_len);
+	crypto_hash_sha256_final(&state, hash);
 	sodium_bin2hex(s->body_hash, sizeof(s->body_hash), hash, sizeof(hash));
 	s->key = key;
 	return 0;

@@ -30,8 +30,8 @@ struct serving {
 	struct input in;
 	struct action a;
 	struct db_tx tx;
-	const char *key; /* Idempotency-Key; NULL: none */
-	char body_hash[WHO_HASH_HEX + 1];
+	const char *key;                  /* Idempotency-Key; NULL: none */
+	char body_hash[WHO_HASH_HEX + 1]; /* of query and body */
 	bool replayed;
 	struct who who;      /* TX_SESSION */
 	const char *sppg_id; /* for the log; NULL: unknown */

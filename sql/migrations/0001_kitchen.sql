@@ -62,7 +62,8 @@ create table dapur.tenant (
 	name text not null check (length(name) between 1 and 200),
 	status dapur.tenant_status not null default 'ACTIVE',
 	tier text not null default 'STANDARD' references dapur.tier,
-	timezone text not null default 'Asia/Jakarta',
+	timezone text not null default 'Asia/Jakarta'
+	    check (timestamp '2000-01-01' at time zone timezone is not null), -- fails for a name that nobody knows
 	created_at timestamptz(3) not null default now()
 );
 

@@ -3,7 +3,7 @@
 create table dapur.idempotency (
 	sppg_id text not null,
 	person_id text not null,
-	scope text not null, -- method and path
+	scope text not null, -- method, pattern of the path, what its placeholders took
 	key text not null check (length(key) between 1 and 255),
 	body_hash text not null,
 	status int not null,

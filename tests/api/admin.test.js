@@ -145,6 +145,15 @@ suite('dapur', () => {
 		done(await (await fresh()).get('/api/session'));
 	});
 
+	test('a kitchen has a time zone that PostgreSQL knows', async () => {
+		const t = await makeTenant({ who: ['kepala'] });
+		const set = (zone) => owner('UPDATE dapur.tenant SET timezone = $2 WHERE id = $1', [t.id, zone]);
+
+		for (const zone of ['Asia/Jakart', '', 'WIB jam'])
+			await assert.rejects(set(zone), /time zone/);
+		await set('Asia/Jayapura');
+	});
+
 	test('the relay\'s role reads the log of all and nothing else', async () => {
 		if (!process.env.RELAY_DATABASE_URL)
 			return;

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { owner } from '../lib/db.js';
 import { done, refused, written } from '../lib/expect.js';
+import { logOf } from '../lib/log.js';
 import { create, read } from '../lib/production.js';
 import { suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
@@ -30,6 +31,22 @@ suite('Idempotency-Key', () => {
 		}
 		assert.equal(await head(t), before);
 		assert.equal(done(await c.get('/api/production')).length, 1);
+	});
+
+	test('another spelling of the path is the same action', async () => {
+		const t = await makeTenant({ who: ['dapur'] });
+		const c = await t.login('dapur');
+		const key = randomUUID();
+		const first = await c.post('/api/production', t.input(), keyed(key));
+		const again = await c.post('/api/%70roduction', t.input(), keyed(key));
+		const p = written(first, 201);
+		const patch = randomUUID();
+
+		assert.ok(again.raw.equals(first.raw), again.text);
+		const notes = written(await c.patch(`/api/production/${p.id}`, { notes: 'x' }, keyed(patch)));
+		const spelled = `/api/production/%${p.id.charCodeAt(0).toString(16)}${p.id.slice(1)}`;
+		assert.deepEqual(written(await c.patch(spelled, { notes: 'x' }, keyed(patch))), notes);
+		assert.equal((await logOf(t)).filter((row) => row.event.productionId === p.id).length, 2);
 	});
 
 	test('every kind of write takes one', async () => {

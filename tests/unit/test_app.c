@@ -363,8 +363,7 @@ keys(void **state)
 	assert_string_equal(fake_journal(),
 	    "begin enter idempotency_begin production_create tx_events idempotency_store commit "
 	    "publish:sppg-a:production:k3f9.7:48 end ");
-	assert_string_equal(fake_db_param(Q_IDEMPOTENCY_STORE, 0),
-	    "POST /api/production");
+	assert_string_equal(fake_db_param(Q_IDEMPOTENCY_STORE, 0), "POST /production");
 	assert_string_equal(fake_db_param(Q_IDEMPOTENCY_STORE, 1), "k1");
 	assert_int_equal(strlen(fake_db_param(Q_IDEMPOTENCY_STORE, 2)), WHO_HASH_HEX);
 	assert_string_equal(fake_db_param(Q_IDEMPOTENCY_STORE, 3), "201");
