@@ -52,7 +52,8 @@ int
 main(int argc, char **argv)
 {
 	const char *path = options(argc, argv);
-	struct sigaction sa = {.sa_handler = on_stop};
+	/* a body that is still coming is read on; accept() finds its socket closed */
+	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
 	struct arena arena = {NULL, NULL};
 	struct http_server *server;
 	struct http_request r;

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +21,8 @@
 
 /* A body that is too large is still read so far: a front that is not heard out reports a broken pipe. */
 #define DRAIN_MAX (8u << 20)
+/* A front that gave up in the queue leaves a connection without a byte. */
+#define FIRST_BYTE_MS 2000
 
 struct http_server {
 	bool cgi;
@@ -154,13 +160,53 @@ fill(struct http_request *r, bool trusted_proxy)
 	r->gate = !r->server->cgi && http_header(r, "DAPUR_GATE");
 }
 
+/*
+ * A connection that has something to read, or -1. libfcgi's own accept throws a connection away when a signal comes between
+ * accept() and its first byte: a request in hand, lost by a restart.
+ */
+static int
+accept_one(void)
+{
+	struct pollfd p = {.events = POLLIN};
+	int n;
+
+	while (!stopping) {
+		p.fd = accept(STDIN_FILENO, NULL, NULL);
+		if (p.fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (p.fd < 0)
+			return -1;
+		(void)setsockopt(p.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		do
+			n = poll(&p, 1, FIRST_BYTE_MS);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			return p.fd;
+		close(p.fd);
+	}
+	return -1;
+}
+
+static bool
+accept_fcgi(FCGX_Request *fcgi)
+{
+	/* the list of allowed peers is libfcgi's */
+	if (fcgi->ipcFd < 0 && !getenv("FCGI_WEB_SERVER_ADDRS")) {
+		fcgi->ipcFd = accept_one();
+		if (fcgi->ipcFd < 0)
+			return false;
+		fcgi->keepConnection = 1; /* else it is closed as one left over */
+	}
+	return FCGX_Accept_r(fcgi) >= 0;
+}
+
 bool
 http_accept(struct http_server *s, struct http_request *ret, struct arena *a,
     bool trusted_proxy)
 {
 	if (stopping || (s->cgi && s->served))
 		return false;
-	if (!s->cgi && FCGX_Accept_r(&s->fcgi) < 0)
+	if (!s->cgi && !accept_fcgi(&s->fcgi))
 		return false;
 	s->served = true;
 	*ret = (struct http_request){.server = s, .arena = a, .body = ""};
