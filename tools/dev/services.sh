@@ -28,20 +28,20 @@ running() {
 	[[ -n $pid && $(started_at "$pid") == "$(<"$RUN/$1.start")" ]]
 }
 
-# spawn NAME COMMAND...: in its own session, output to its log.
+# spawn NAME COMMAND...: in its own session, output to its log (NAME-socket: to that of NAME).
 spawn() {
 	local name=$1
 	shift
 	(
 		[[ -z ${LOCK_FD:-} ]] || exec {LOCK_FD}>&-
-		exec setsid "$@" </dev/null >>"$LOG/$name.log" 2>&1
+		exec setsid "$@" </dev/null >>"$LOG/${name%-socket}.log" 2>&1
 	) &
 	echo $! >"$RUN/$name.pid"
 	started_at $! >"$RUN/$name.start"
 	disown
 }
 
-# stop NAME: its own polite signal, then KILL for the whole group.
+# stop NAME: its own polite signal, then KILL for the whole group. KEEP_SOCKET=1: the socket of a pool stays.
 stop() {
 	local name=$1 pid
 	if running "$name"; then
@@ -52,6 +52,7 @@ stop() {
 		wait_until 2 not running "$name" || warn "$name (pid $pid) does not end"
 	fi
 	rm -f "$RUN/$name.pid" "$RUN/$name.start"
+	[[ -n ${KEEP_SOCKET:-} ]] || ! running "$name-socket" || stop "$name-socket"
 }
 
 not() { ! "$@"; }
@@ -149,21 +150,26 @@ answers_redis() { [[ $(redis_cli ping 2>/dev/null) == PONG ]]; }
 
 redis_cli() { REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s "$RUN/redis.sock" "$@"; }
 
-# ---- the FastCGI pools: spawn-fcgi holds the socket, multiwatch the workers ------------
-start_api() {
+# ---- the FastCGI pools: spawn-fcgi makes the socket, hold.sh keeps it, multiwatch has the workers ----
+start_pool() { # NAME WORKERS PROGRAM
+	local name=$1 workers=$2 program=$3 fd
 	init_web
-	spawn api spawn-fcgi -n -s "$RUN/api.sock" -M 0660 "${SOCKET_GROUP[@]}" -b 1024 -- \
-		"$(command -v multiwatch)" -f "$API_WORKERS" -r 1000 -t 1000 -- \
-		"$BUILD/cgi-bin/api.fcgi" -c "$CONF"
+	if ! running "$name-socket"; then
+		rm -f "$RUN/$name.orders" "$RUN/$name.sock"
+		mkfifo -m 600 "$RUN/$name.orders"
+		spawn "$name-socket" spawn-fcgi -n -s "$RUN/$name.sock" -M 0660 "${SOCKET_GROUP[@]}" -b 1024 -- \
+			"$TOP/tools/dev/hold.sh" "$RUN/$name.orders" "$RUN/$name.pid"
+	fi
+	rm -f "$RUN/$name.pid"
+	exec {fd}<>"$RUN/$name.orders" # open until it was read: a fifo that nobody has open forgets
+	echo "$(command -v multiwatch) -f $workers -r 1000 -t 1000 -- $program -c $CONF" >&"$fd"
+	wait_until 20 test -s "$RUN/$name.pid" || :
+	exec {fd}>&-
+	[[ ! -s $RUN/$name.pid ]] || started_at "$(<"$RUN/$name.pid")" >"$RUN/$name.start"
 }
+start_api() { start_pool api "$API_WORKERS" "$BUILD/cgi-bin/api.fcgi"; }
+start_events() { start_pool events 1 "$BUILD/cgi-bin/events.fcgi"; }
 answers_api() { [[ -S $RUN/api.sock ]]; }
-
-start_events() {
-	init_web
-	spawn events spawn-fcgi -n -s "$RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -b 1024 -- \
-		"$(command -v multiwatch)" -f 1 -r 1000 -t 1000 -- \
-		"$BUILD/cgi-bin/events.fcgi" -c "$CONF"
-}
 answers_events() { [[ -S $RUN/events.sock ]]; }
 
 start_relay() { spawn relay "$BUILD/dapur-relay" -c "$CONF"; }

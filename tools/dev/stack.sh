@@ -314,7 +314,7 @@ each() {
 }
 
 restart() {
-	stop "$1"
+	KEEP_SOCKET=1 stop "$1"
 	start "$1"
 }
 
