@@ -5,7 +5,7 @@
  *   dial(who, options)   begun, nothing is waited for
  *   .connected .frames .lines .events .at .next() .close() .ended .closed
  *
- * options: after, topics, token; cookie, origin (null: none), headers.
+ * options: after, topics, token; cookie, origin (null: none), headers; front: { url, wsUrl } of another web server.
  */
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -31,6 +31,8 @@ export function queryOf(options, more = {})
 			query.set(name, value);
 	return options.query ?? String(query);
 }
+
+const urlOf = (options) => options.front?.url ?? env.URL;
 
 function headersOf(who, options, accept)
 {
@@ -76,7 +78,7 @@ export class RawSse extends Sse {
 	constructor(who, options)
 	{
 		super();
-		const url = new URL(`${env.URL}/api/events?${queryOf(options)}`);
+		const url = new URL(`${urlOf(options)}/api/events?${queryOf(options)}`);
 
 		this.answered = new Promise((resolve, reject) => {
 			this.request = http.request(url, {
@@ -131,7 +133,7 @@ class Browser extends Inbox {
 
 		this.ids = [];
 		this.opens = 0;
-		this.source = new EventSource(`${env.URL}/api/events${query ? `?${query}` : ''}`, {
+		this.source = new EventSource(`${urlOf(options)}/api/events${query ? `?${query}` : ''}`, {
 			fetch: (url, init) => fetchByHttp(url, { ...init, headers: { ...extra, ...init.headers } }),
 		});
 		const heard = (event) => {
@@ -172,7 +174,7 @@ class Poll extends Inbox {
 	#get(more)
 	{
 		const { options } = this;
-		const url = new URL(`${env.URL}/api/events?${
+		const url = new URL(`${urlOf(options)}/api/events?${
 		    options.query ?? queryOf({ ...options, after: this.after }, more)}`);
 
 		return new Promise((resolve, reject) => {
@@ -239,7 +241,8 @@ class Poll extends Inbox {
 }
 
 const makers = {
-	WebSocket: (who, options) => dialSocket(who, options),
+	WebSocket: (who, options) => dialSocket(who, options.front
+	    ? { ...options, url: options.front.wsUrl, origin: options.front.url } : options),
 	SSE: (who, options) => new RawSse(who, options),
 	EventSource: (who, options) => new Browser(who, options),
 	'long poll': (who, options) => new Poll(who, options),
