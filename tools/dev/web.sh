@@ -222,6 +222,21 @@ websocketd_alone() {
 	ALONE=(--cgidir="$W_DIR/cgi" --staticdir="$W_DIR/www")
 }
 
+# The settings where nobody stands before websocketd; with --tls the address is https already.
+alone_conf() {
+	local conf=$W_DIR/dapur.conf
+	(umask 077 && sed -e "s|^public_url = .*|public_url = http${W_TLS:+s}://127.0.0.1:$W_PORT|" \
+		-e '/^trusted_proxy/d' -e "\$ a trusted_proxy = 0" "$W_CONF" >"$conf.new" && mv "$conf.new" "$conf")
+	W_CONF=$conf
+}
+
+conf_websocketd() {
+	"$TOP/websocketd/make-demo" "$W_DIR" "$W_CONF" "$W_PROGRAMS" "$W_PAGES"
+	W_COMMAND=(websocketd --address=127.0.0.1 --port="$W_PORT" --loglevel=error --maxforks=400)
+	[[ -z $W_TLS ]] || W_COMMAND+=(--ssl --sslcert="$W_DIR/cert.pem" --sslkey="$W_DIR/key.pem")
+	W_COMMAND+=(--cgidir="$W_DIR/cgi" --staticdir="$W_DIR/www" "$BUILD/ws/dapur-stream" -c "$W_CONF")
+}
+
 # ---- one beside the stack: ./dev web NAME -------------------------------------------------
 # tls_for_front: a certificate, settings with an https address, and pools of its own that have these settings.
 tls_for_front() {
@@ -240,7 +255,7 @@ tls_for_front() {
 		beside spawn-fcgi -n -s "$W_RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
 			"$BUILD/cgi-bin/events.fcgi" -c "$W_CONF"
 	}
-	beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
+	[[ $1 == websocketd ]] || beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
 		"$BUILD/ws/dapur-stream" -c "$W_CONF"
 }
 
@@ -270,7 +285,7 @@ end_beside() {
 cmd_web() {
 	local name=${1:-} arg port='' eof='' pool='' programs=''
 	W_TLS='' W_TLS_SED=()
-	[[ -n ${FRONTS[$name]:-} && $name != websocketd || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
+	[[ -n ${FRONTS[$name]:-} || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
 	shift
 	for arg; do
 		case $arg in
@@ -292,6 +307,7 @@ cmd_web() {
 	prepare_front
 	W_PROGRAMS=${programs:-$W_PROGRAMS}
 	[[ -z $W_TLS ]] || tls_for_front "$name"
+	[[ $name != websocketd ]] || alone_conf
 	# shellcheck disable=SC2086 # two words
 	[[ -z $pool ]] || own_pool ${pool/,/ }
 	"conf_$name"

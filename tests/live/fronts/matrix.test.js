@@ -7,7 +7,8 @@ import { before, describe, test } from 'node:test';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { Client } from '../../lib/client.js';
 import { owner } from '../../lib/db.js';
-import { done, refused, written } from '../../lib/expect.js';
+import { done, position, refused, written } from '../../lib/expect.js';
+import { headOf, logOf } from '../../lib/log.js';
 import { pidOf } from '../../lib/proc.js';
 import { alive, children } from '../../lib/services.js';
 import { dial } from '../../lib/stream.js';
@@ -23,6 +24,7 @@ import { Events, ask } from './http.js';
  * noOrigin: it leaves Origin to the stream; refusal: its status of one without a session
  * early413: by the announced length, before the body
  * reload: the signal for a restart; loses: it may cost the requests in hand (mod_fcgid ends its workers)
+ * alone: websocketd, which has none of that: it serves files and exact programs, and every upgrade is a process
  */
 const fronts = {
 	nginx: { pool: true, asks: true, early413: true, reload: 'SIGHUP' },
@@ -30,15 +32,25 @@ const fronts = {
 	fcgid: { pool: false, asks: false, reload: 'SIGUSR1', loses: true },
 	cgi: { pool: false, asks: false, reload: 'SIGUSR1' },
 	lighttpd: { pool: true, asks: false, noOrigin: true, refusal: 403, early413: true, reload: 'SIGUSR1' },
+	websocketd: { alone: true, noOrigin: true },
 };
 const CAP = 1_048_576;	/* body_max */
 
+/* A program of websocketd has one path, no path below it: the others are asked of api.cgi, as the demo's pages do. */
+const WORD = /^\/api\/(session|production|program|menu|staff|events|ws|health|ready|metrics|openapi\.json)(\?|$)/;
+const aside = (path) => (WORD.test(path) || !path.startsWith('/api/')
+    ? path : `/api.cgi?${path.slice(4).replace('?', '&')}`);
+class Aside extends Client {
+	request(method, path, options) { return super.request(method, aside(path), options); }
+}
+
 function rows(name, row)
 {
+	const Visitor = row.alone ? Aside : Client;
 	let front, t, c;
 
 	const login = async (who = 'kepala') => {
-		const client = new Client({ url: front.url });
+		const client = new Visitor({ url: front.url });
 		await client.login(t.people[who].email);
 		return client;
 	};
@@ -76,6 +88,7 @@ function rows(name, row)
 		assert.equal(done(one).id, p.id);
 		assert.ok(done(list).some((q) => q.id === p.id));
 		assert.ok(list.headers['x-stream-position']);
+		done(await c.get('/api/production/stats?from=2026-11-01&to=2026-11-30'));
 		const same = await c.get(`/api/production/${p.id}`, { headers: { 'If-None-Match': one.headers.etag } });
 		assert.equal(same.status, 304);
 		assert.equal(same.raw.length, 0);
@@ -93,7 +106,7 @@ function rows(name, row)
 	});
 
 	test('error shapes', async () => {
-		refused(await new Client({ url: front.url }).get('/api/production'), 401, 'UNAUTHORIZED');
+		refused(await new Visitor({ url: front.url }).get('/api/production'), 401, 'UNAUTHORIZED');
 		refused(await c.get('/api/nothing'), 404, 'NOT_FOUND');
 		refused(await c.post('/api/production', { menuId: 7 }), 422, 'INVALID');
 		refused(await c.post('/api/production', t.input(), { origin: 'https://evil.example' }), 403, 'CROSS_SITE');
@@ -107,7 +120,7 @@ function rows(name, row)
 	});
 
 	test('Authorization arrives', async () => {
-		const bearer = new Client({ url: front.url });
+		const bearer = new Visitor({ url: front.url });
 		const r = await bearer.get('/api/session', { headers: { authorization: `Bearer ${c.token}` } });
 		assert.equal(done(r).user.id, t.people.kepala.id);
 	});
@@ -135,6 +148,10 @@ function rows(name, row)
 		    `Origin: ${front.url}`, 'Content-Type: application/json', 'Transfer-Encoding: chunked'],
 		    chunk(text.slice(0, 10)) + chunk(text.slice(10)) + '0\r\n\r\n');
 
+		if (row.alone) {
+			assert.equal(r.status, 400, r.text);
+			return;
+		}
 		assert.equal(r.status, 201, r.text);
 		assert.match(r.text, /in pieces/);
 	});
@@ -148,7 +165,11 @@ function rows(name, row)
 		    '/api/production/%zz', '/api/production/%', '/api/production/%ff', `/api/production/${'x'.repeat(3000)}`,
 		    '/api/production/a/b/c/d/e/f/g/h/i/j', '/api/./production', '/api/production/../production/x',
 		    '/api/%70roduction/nothing', '/api/production/a;b', '/api/production/a+b', '/api/production/..;/x']) {
-			const r = await ask(front, `GET ${path}`, auth);
+			if (row.alone) {	/* its own words; 500 for a NUL */
+				const own = await ask(front, `GET ${path}`, auth);
+				assert.ok([301, 400, 404].includes(own.status) || path.endsWith('%00'), `${path}: ${own.status} ${own.text}`);
+			}
+			const r = await ask(front, `GET ${row.alone ? aside(path) : path}`, auth);
 			assert.ok(r.status >= 400 && r.status < 500, `${path}: ${r.status} ${r.text.slice(0, 200)}`);
 			if (/%(00|zz|$)/.test(path) && !/application\/json/.test(r.head))
 				continue;	/* no path at all: refused before it was one of ours */
@@ -156,13 +177,13 @@ function rows(name, row)
 			json(r.text);
 		}
 		for (const path of [`/api/production/${p.id}?x=%2F`, `/api/production/${encodeURIComponent(p.id)}`]) {
-			const r = await ask(front, `GET ${path}`, auth);
+			const r = await ask(front, `GET ${row.alone ? aside(path) : path}`, auth);
 			assert.ok([200, 422].includes(r.status), `${path}: ${r.status}`);
 		}
 	});
 
 	test('the client\'s address: the last hop alone says it', async () => {
-		const liar = new Client({ url: front.url });
+		const liar = new Visitor({ url: front.url });
 		const spoofed = { 'X-Forwarded-For': '6.6.6.6', X_Forwarded_For: '6.6.6.7', 'X-Real-IP': '6.6.6.8',
 		    Forwarded: 'for=6.6.6.9' };
 		await liar.post('/api/session', { email: t.people.viewer.email, password: 'dapur-demo' }, { headers: spoofed });
@@ -171,7 +192,21 @@ function rows(name, row)
 		assert.equal(address, liar.address);
 	});
 
-	test('SSE: line by line', async () => {
+	if (row.alone)
+		test('SSE: held back, and then in blocks; what a client takes instead has it at once', async () => {
+			const [s, ws] = [new Events(front, c), dial(c, { url: front.wsUrl, origin: front.url, address: c.address })];
+			await ws.next('connected');
+			const p = await create();
+			await ws.next((f) => f.productionId === p.id);
+			assert.ok(!s.events.some((e) => e.productionId === p.id));
+			await until('a block', async () => {
+				await create({ notes: 'long '.repeat(200) });
+				return s.events.length > 0;
+			});
+			assert.equal(s.events[0].productionId, p.id);
+			await Promise.all([s.close(), ws.close()]);
+		});
+	else test('SSE: line by line', async () => {
 		const s = new Events(front, c);
 		const connected = await s.next('connected');
 
@@ -192,7 +227,7 @@ function rows(name, row)
 		const [polled, p] = await Promise.all([
 			c.get(`/api/events?wait=20&after=${page.body.head}`), create()]);
 		assert.ok(done(polled).some((e) => e.productionId === p.id));
-		refused(await new Client({ url: front.url }).get('/api/events?limit=1'), 401, 'UNAUTHORIZED');
+		refused(await new Visitor({ url: front.url }).get('/api/events?limit=1'), 401, 'UNAUTHORIZED');
 	});
 
 	test('a client that leaves frees what it held', async () => {
@@ -208,10 +243,13 @@ function rows(name, row)
 				return tree(pidOf('events')).reduce((n, { pid }) => n + fds(pid), 0);
 			}
 			return tree(front.pid).filter((p) => p.command.includes('events.fcgi')
-			    && (row.pool !== false || name === 'cgi' || reading(p.pid))).length;
+			    && (name !== 'fcgid' || reading(p.pid))).length;
 		};
 		const s = [1, 2, 3].map(() => new Events(front, c));
-		await Promise.all(s.map((one) => one.next('connected')));
+		if (row.alone)
+			await until('their programs', () => mine() >= s.length);
+		else
+			await Promise.all(s.map((one) => one.next('connected')));
 		const held = mine();
 		await Promise.all(s.map((one) => one.close()));
 		/* Apache and lighttpd see it when they fail to write: at the next events, else at a heartbeat */
@@ -246,6 +284,8 @@ function rows(name, row)
 			await within(15_000, 'refusal', s.closed);
 			if (status === 403 && row.noOrigin)
 				assert.ok([undefined, 403].includes(s.status), s.lines.join());
+			else if (row.alone)
+				assert.equal(s.status, undefined, 'it was opened, and said why it ends');
 			else
 				assert.equal(s.status, status === 401 ? row.refusal ?? 401 : status, s.lines.join());
 			assert.equal(s.frames[0].code ?? 'CROSS_SITE', status === 401 ? 'UNAUTHORIZED' : 'CROSS_SITE');
@@ -262,22 +302,69 @@ function rows(name, row)
 			await turned(null, { ...own, token: 'Q'.repeat(128) }, 401);
 		}
 		const other = dial(c, { url: front.wsUrl.replace('/ws', '/production'), ...own });
-		await within(15_000, 'refusal', other.closed);
-		assert.ok(other.status >= 200, 'it was answered as what it is: no stream');
+		if (row.alone) {	/* there every path is the stream */
+			await other.next('connected');
+			await other.close();
+		} else {
+			await within(15_000, 'refusal', other.closed);
+			assert.ok(other.status >= 200, 'it was answered as what it is: no stream');
+		}
 	});
 
 	test('the pages', async () => {
 		const r = await c.get('/', { check: false });
 		assert.equal(r.status, 200);
 		assert.match(r.headers['content-type'], /^text\/html/);
-		assert.match(r.headers['content-security-policy'], /default-src 'self'/);
+		if (row.alone) {
+			assert.match(r.text, /websocketd\.js/);
+			assert.equal((await c.get('/websocketd.js', { check: false })).status, 200);
+		} else {
+			assert.match(r.headers['content-security-policy'], /default-src 'self'/);
+		}
 		const script = await c.get('/app.js', { check: false });
 		assert.match(script.headers['content-type'], /javascript/);
 		for (const path of ['/..%2fdev', '/.git/config', '/%2e%2e/dev', '/dapur.conf'])
-			assert.ok([400, 403, 404].includes((await ask(front, `GET ${path}`)).status), path);
+			assert.ok([400, 403, 404, row.alone && 301].includes((await ask(front, `GET ${path}`)).status), path);
 	});
 
-	test('a restart under load fails no request and loses no event', async () => {
+	if (row.alone)
+		test('a restart costs the requests in hand; asked again with their key they are done once', async () => {
+			const { position: from } = await headOf(t);
+			const { port } = new URL(front.url);
+			const feed = dial(c, { url: front.wsUrl, origin: front.url, address: c.address });
+			await feed.next('connected');
+			let running = true;
+			const made = [];
+			const one = async (client, hand) => {
+				client.agent = new client.transport.Agent({ keepAlive: false });
+				for (let n = 0; running; n++) {
+					const input = t.input();
+					const headers = { 'Idempotency-Key': `restart-${t.mark}-${hand}-${n}` };
+					await until('an answer', async () => {
+						const r = await client.post('/api/production', input, { headers, check: false });
+						if (r.status === 201)
+							made.push(r.body.data.id);
+						return r.status === 201;
+					}, 30_000);
+				}
+			};
+			const load = Promise.all([await login(), await login(), c].map(one));
+			const pace = (n) => until('load', () => made.length >= n, 30_000);
+			await pace(3);
+			await front.end();
+			await within(15_000, 'end of the stream', feed.closed);
+			front = await startFront(name, `--port=${port}`);
+			await pace(made.length + 4);
+			running = false;
+			await load;
+			const rest = dial(c, { url: front.wsUrl, origin: front.url, address: c.address, query: `after=${feed.at}` });
+			await rest.next((f) => f.productionId === made.at(-1));
+			const log = (await logOf(t, position(from).seq)).map((line) => line.event.productionId);
+			assert.deepEqual([...feed.events, ...rest.events].map((e) => e.productionId), log);
+			assert.deepEqual([...made].sort(), log.sort());
+			await rest.close();
+		});
+	else test('a restart under load fails no request and loses no event', async () => {
 		const feed = new Events(front, c);
 		await feed.next('connected');
 		let running = true;
@@ -327,7 +414,7 @@ function rows(name, row)
 
 	test('behind TLS: a __Host- cookie, a wss stream', async () => {
 		const tls = await startFront(name, '--tls');
-		const safe = new Client({ url: tls.url });
+		const safe = new Visitor({ url: tls.url });
 		await safe.login(t.people.kepala.email);
 
 		assert.deepEqual([...safe.jar.keys()], ['__Host-dapur_session']);
