@@ -60,7 +60,7 @@ conf_nginx() {
 	sed -e "s|listen 80;|listen $listen;|" \
 		-e "s|unix:/run/dapur/|unix:$W_RUN/|" \
 		-e "s|127\.0\.0\.1:7851|127.0.0.1:$W_WS|" \
-		-e "s|/usr/local/share/dapur/www|$W_PAGES|" "${W_TLS_SED[@]}" \
+		-e "s|/usr/local/share/dapur/www|$W_PAGES|" "${W_SED[@]}" \
 		"$TOP/nginx/dapur.conf" >"$W_DIR/site.conf"
 	{
 		[[ $EUID -ne 0 ]] || echo 'user root;'
@@ -128,7 +128,7 @@ apache() {
 		-e "s|127\.0\.0\.1:7851|127.0.0.1:$W_WS|" \
 		-e "s|/usr/local/share/dapur/www|$W_PAGES|" \
 		-e "s|/usr/local/libexec/dapur|$W_PROGRAMS|" \
-		-e "s|/etc/dapur/dapur.conf|$W_DIR/readable.conf|" "${W_TLS_SED[@]}" \
+		-e "s|/etc/dapur/dapur.conf|$W_DIR/readable.conf|" "${W_SED[@]}" \
 		"$TOP/apache/dapur-$site.conf" >"$W_DIR/site.conf"
 	apache_server proxy proxy_http proxy_wstunnel rewrite headers unique_id ${W_TLS:+ssl} "$@"
 	echo "Include $W_DIR/site.conf" >>"$W_DIR/apache.conf"
@@ -197,7 +197,7 @@ conf_lighttpd() {
 		-e "s|\"/run/dapur/|\"$W_RUN/|" \
 		-e "s|\"port\" => 7851|\"port\" => $W_WS|" \
 		-e "s|/usr/local/share/dapur/www|$W_PAGES|" \
-		-e "s|/usr/local/share/dapur/errors|$TOP/lighttpd/errors|" "${W_TLS_SED[@]}" \
+		-e "s|/usr/local/share/dapur/errors|$TOP/lighttpd/errors|" "${W_SED[@]}" \
 		"$TOP/lighttpd/dapur.conf" >"$W_DIR/site.conf"
 	cat >"$W_DIR/lighttpd.conf" <<-CONF
 		server.bind = "127.0.0.1"
@@ -222,14 +222,6 @@ websocketd_alone() {
 	ALONE=(--cgidir="$W_DIR/cgi" --staticdir="$W_DIR/www")
 }
 
-# The settings where nobody stands before websocketd; with --tls the address is https already.
-alone_conf() {
-	local conf=$W_DIR/dapur.conf
-	(umask 077 && sed -e "s|^public_url = .*|public_url = http${W_TLS:+s}://127.0.0.1:$W_PORT|" \
-		-e '/^trusted_proxy/d' -e "\$ a trusted_proxy = 0" "$W_CONF" >"$conf.new" && mv "$conf.new" "$conf")
-	W_CONF=$conf
-}
-
 conf_websocketd() {
 	"$TOP/websocketd/make-demo" "$W_DIR" "$W_CONF" "$W_PROGRAMS" "$W_PAGES"
 	W_COMMAND=(websocketd --address=127.0.0.1 --port="$W_PORT" --loglevel=error --maxforks=400)
@@ -238,25 +230,35 @@ conf_websocketd() {
 }
 
 # ---- one beside the stack: ./dev web NAME -------------------------------------------------
-# tls_for_front: a certificate, settings with an https address, and pools of its own that have these settings.
-tls_for_front() {
-	W_CONF=$W_DIR/dapur.conf W_RUN=$W_DIR W_WS=$(free_port)
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
-		-keyout "$W_DIR/key.pem" -out "$W_DIR/cert.pem" 2>/dev/null
-	cat "$W_DIR/key.pem" "$W_DIR/cert.pem" >"$W_DIR/both.pem"
-	chmod 644 "$W_DIR"/*.pem
-	(umask 077 && sed -e "s|^public_url = .*|public_url = https://127.0.0.1:$W_PORT|" \
-		-e '/^allowed_origins/d' "$CONF" >"$W_CONF.new" && mv "$W_CONF.new" "$W_CONF")
-	W_TLS_SED=(-e 's|#tls ||' -e "s|/etc/ssl/certs/dapur.pem|$W_DIR/cert.pem|"
-		-e "s|/etc/ssl/private/dapur.key|$W_DIR/key.pem|"
-		-e "s|/etc/ssl/private/dapur-with-key.pem|$W_DIR/both.pem|")
-	[[ " ${FRONTS[$1]} " != *' api '* ]] || {
+# own_settings SED-ARGUMENT...: a settings file of this front, and (own_chain) services that have it.
+own_settings() {
+	local conf=$W_DIR/dapur.conf
+	(umask 077 && sed "$@" "$W_CONF" >"$conf.new" && mv "$conf.new" "$conf")
+	W_CONF=$conf
+}
+
+own_chain() { # NAME
+	[[ " ${FRONTS[$1]:-} " != *' api '* ]] || {
 		own_pool 2
 		beside spawn-fcgi -n -s "$W_RUN/events.sock" -M 0660 "${SOCKET_GROUP[@]}" -- \
 			"$BUILD/cgi-bin/events.fcgi" -c "$W_CONF"
 	}
-	[[ $1 == websocketd ]] || beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
+	[[ $1 != websocketd ]] || return 0
+	W_WS=$(free_port)
+	beside websocketd --address=127.0.0.1 --port="$W_WS" --loglevel=error --maxforks=50 \
 		"$BUILD/ws/dapur-stream" -c "$W_CONF"
+}
+
+# A certificate, and settings with an https address.
+tls_for_front() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$W_DIR/key.pem" -out "$W_DIR/cert.pem" 2>/dev/null
+	cat "$W_DIR/key.pem" "$W_DIR/cert.pem" >"$W_DIR/both.pem"
+	chmod 644 "$W_DIR"/*.pem
+	own_settings -e "s|^public_url = .*|public_url = https://127.0.0.1:$W_PORT|" -e '/^allowed_origins/d'
+	W_SED+=(-e 's|#tls ||' -e "s|/etc/ssl/certs/dapur.pem|$W_DIR/cert.pem|"
+		-e "s|/etc/ssl/private/dapur.key|$W_DIR/key.pem|"
+		-e "s|/etc/ssl/private/dapur-with-key.pem|$W_DIR/both.pem|")
 }
 
 # own_pool N [BACKLOG]: actions that only this front has.
@@ -283,8 +285,8 @@ end_beside() {
 
 # Runs until Ctrl-C, or, with --until-eof, until its standard input ends.
 cmd_web() {
-	local name=${1:-} arg port='' eof='' pool='' programs=''
-	W_TLS='' W_TLS_SED=()
+	local name=${1:-} arg port='' eof='' pool='' programs='' settings=()
+	W_TLS='' W_SED=()
 	[[ -n ${FRONTS[$name]:-} || $name == shared ]] || die "web: which? (${!FRONTS[*]} shared)"
 	shift
 	for arg; do
@@ -294,6 +296,8 @@ cmd_web() {
 		--pool=*) pool=${arg#--pool=} ;; # N[,BACKLOG]
 		--programs=*) programs=${arg#--programs=} ;; # others in the place of ours
 		--until-eof) eof=1 ;;
+		--conf=*) settings+=(-e "\$ a ${arg#--conf=}") ;; # a line of dapur.conf
+		--site=*) W_SED+=(-e "${arg#--site=}") ;;         # a change of the site file, by sed
 		*) die "web: unknown argument $arg" ;;
 		esac
 	done
@@ -306,8 +310,12 @@ cmd_web() {
 	W_PORT=${port:-$(free_port)} W_RUN=$RUN W_WS=$WS_PORT W_CONF=$CONF
 	prepare_front
 	W_PROGRAMS=${programs:-$W_PROGRAMS}
-	[[ -z $W_TLS ]] || tls_for_front "$name"
-	[[ $name != websocketd ]] || alone_conf
+	[[ -z $W_TLS ]] || tls_for_front
+	# nobody stands before websocketd alone
+	[[ $name != websocketd ]] || own_settings -e '/^trusted_proxy/d' -e "\$ a trusted_proxy = 0" \
+		-e "s|^public_url = .*|public_url = http${W_TLS:+s}://127.0.0.1:$W_PORT|"
+	[[ ${#settings[@]} -eq 0 ]] || own_settings "${settings[@]}"
+	[[ $W_CONF == "$CONF" ]] || own_chain "$name"
 	# shellcheck disable=SC2086 # two words
 	[[ -z $pool ]] || own_pool ${pool/,/ }
 	"conf_$name"
@@ -329,7 +337,7 @@ cmd_web() {
 
 # ---- as services of the stack ---------------------------------------------------------------
 start_front() {
-	W_TLS_SED=()
+	W_SED=()
 	front_of_stack "$1"
 	"conf_$1"
 	spawn "$1" "${W_COMMAND[@]}"
