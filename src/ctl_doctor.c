@@ -125,6 +125,24 @@ judge_login(struct doctor *d, const char *setting, const struct db_rows *rows,
 		    name);
 }
 
+/* What to look at, by what libpq said. */
+static const char *
+hint(const char *why)
+{
+	static const struct {
+		const char *says, *look_at;
+	} hints[] = {
+	    {"certificate", "sslrootcert, sslmode and host in the connection string"},
+	    {"no encryption", "sslmode in the connection string, pg_hba.conf"},
+	    {"", "is it up? pg_hba.conf, password"},
+	};
+	size_t i = 0;
+
+	while (!strstr(why, hints[i].says))
+		i++;
+	return hints[i].look_at;
+}
+
 /* One log-in. False when it does not get in. */
 static bool
 look_at_login(struct doctor *d, const char *setting, struct db *db, bool app, bool relay)
@@ -137,9 +155,8 @@ look_at_login(struct doctor *d, const char *setting, struct db *db, bool app, bo
 
 	d->worst = FINE;
 	if (!in) {
-		say(d, ERROR, setting,
-		    "PostgreSQL does not let us in: %s (is it up? pg_hba.conf, password)",
-		    reason(&e));
+		say(d, ERROR, setting, "PostgreSQL does not let us in: %s (%s)",
+		    reason(&e), hint(reason(&e)));
 	} else {
 		if (app)
 			judge_login(d, setting, &rows, true);
