@@ -74,6 +74,8 @@ main(int argc, char **argv)
 	log_open("api", log_level(conf.log_level));
 	server = http_open();
 	app = app_open(&conf, !http_is_cgi(server));
+	if (!http_is_cgi(server))
+		app_warm(app);
 	while (http_accept(server, &r, &arena, conf.trusted_proxy)) {
 		app_serve(app, &r);
 		http_finish(&r);

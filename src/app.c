@@ -63,6 +63,16 @@ app_open(const struct conf *conf, bool stays)
 }
 
 void
+app_warm(struct app *app)
+{
+	struct err e;
+
+	err_reset(&e);
+	if (db_prepare(app->db, Q_ENTER, &e) < 0)
+		log_event(LOG_WARN, "not-ready", "detail", e.detail, NULL);
+}
+
+void
 app_close(struct app *app)
 {
 	if (!app)

@@ -15,6 +15,10 @@ struct app;
 
 /* Connects to nothing yet. stays: it will serve more than one request. conf must outlive it. */
 struct app *app_open(const struct conf *conf, bool stays);
+
+/* Connects to PostgreSQL, so that the first request of a worker does not spend its time on it. Failing is the
+ * requests' affair: each tries again. */
+void app_warm(struct app *app);
 void app_close(struct app *app);
 
 /* Serves one request whole: reply, log line, publication. r->arena is reset by the caller. */

@@ -5,8 +5,10 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { owner } from '../lib/db.js';
 import { env, origin } from '../lib/env.js';
 import { begin, body, connect } from '../lib/fastcgi.js';
+import { settings } from '../lib/settings.js';
 import { atEnd, suite } from '../lib/suite.js';
 import { makeTenant } from '../lib/tenant.js';
 import { until, within } from '../lib/wait.js';
@@ -20,12 +22,18 @@ suite('a request in hand', () => {
 		t = await makeTenant({ who: ['kepala'] });
 		c = await t.login('kepala');
 	});
-	/* A single worker on a socket of its own; gives { socket, child, exited }. */
-	const worker = async () => {
+	const launch = (conf = env.DAPUR_CONF) => {
 		const socket = join(folder, `${++n}.sock`);
 		const child = spawn('spawn-fcgi', ['-n', '-s', socket, '--',
-		    join(env.DAPUR_BIN, 'cgi-bin/api.fcgi'), '-c', env.DAPUR_CONF], { stdio: 'ignore' });
+		    join(env.DAPUR_BIN, 'cgi-bin/api.fcgi'), '-c', conf], { stdio: 'ignore' });
 		const exited = new Promise((resolve) => { child.once('exit', (code) => resolve(code)); });
+
+		atEnd(() => child.kill('SIGKILL'));
+		return { socket, child, exited };
+	};
+	/* A single worker on a socket of its own that has answered; gives { socket, child, exited }. */
+	const worker = async () => {
+		const { socket, ...rest } = launch();
 		const request = async (params) => {
 			const r = await connect(socket);
 			r.write(begin({ REQUEST_METHOD: 'GET', SCRIPT_NAME: '/api', HTTP_HOST: new URL(origin).host,
@@ -34,9 +42,8 @@ suite('a request in hand', () => {
 			return r.answer;
 		};
 
-		atEnd(() => child.kill('SIGKILL'));
 		await until('an answer', async () => /^Status: 200/.test(await request({ REQUEST_URI: '/api/ready' })));
-		return { socket, child, exited };
+		return { socket, ...rest };
 	};
 	/* A connection that nobody has accepted yet has no inode. */
 	const queued = (socket) => readFileSync('/proc/net/unix', 'utf8').split('\n').map((line) => line.split(/\s+/))
@@ -78,6 +85,17 @@ suite('a request in hand', () => {
 		r.write(body(text.slice(10)));
 		r.write(body(''));
 		assert.match(await within(15_000, 'answer', r.answer), /^Status: 201/);
+		assert.equal(await within(15_000, 'exit', w.exited), 0);
+	});
+
+	test('a new worker is connected before its first request, which has all of its time', async () => {
+		const name = `warm-${t.mark}`;
+		const [, database] = /^database = (.*)$/m.exec(readFileSync(env.DAPUR_CONF, 'utf8'));
+		const w = launch(settings({ database: `${database} application_name=${name}` }));
+
+		await until('its connection', async () => (await owner(
+		    'SELECT 1 FROM pg_stat_activity WHERE application_name = $1', [name])).rows.length === 1);
+		w.child.kill('SIGTERM');
 		assert.equal(await within(15_000, 'exit', w.exited), 0);
 	});
 
