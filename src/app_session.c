@@ -79,9 +79,13 @@ take_from_database(struct serving *s)
 	line = db_text(&rows, 0, 0);
 	if (!line)
 		return fail(&s->e, E_UNAUTHORIZED, NULL);
-	if (!take(s, line, db_len(&rows, 0, 0)))
+	if (!take(s, line, db_len(&rows, 0, 0))) {
+		/* a line counts in whole seconds: its last one is over a little before PostgreSQL's */
+		if (s->who.expires_s <= s->a.now_s)
+			return fail(&s->e, E_UNAUTHORIZED, NULL);
 		return fail(&s->e, E_FORBIDDEN, "your role lacks the permission %s",
 		    permission_name(s->match.route->permission));
+	}
 	keep(s, line, db_len(&rows, 0, 0));
 	s->a.answer.session_hash = s->claim.hash;
 	s->a.answer.session_line = line;

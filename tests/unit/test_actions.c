@@ -130,6 +130,7 @@ who_am_i(void **state)
 #define FOR_EVER "99999999999"
 	static const char *const line[] = {SHOWN(FOR_EVER, "READ")};
 	static const char *const nobody[] = {NULL};
+	static const char *const last_second[] = {SHOWN("9", "READ")};
 	static const char *const useless[] = {NULL, SHOWN("9", "READ"), "-", "junk",
 	    "sppg-a\tuser-a\tn\tr\t" FOR_EVER "\tREAD"};
 
@@ -155,6 +156,10 @@ who_am_i(void **state)
 		assert_int_equal(serve.status, 401);
 		assert_null(strstr(fake_journal(), "cache:"));
 	}
+	serve_script(state);
+	fake_db_answer(Q_SESSION_LINE, last_second, 1, 1);
+	SERVE("GET", "/api/session", NULL, COOKIE);
+	assert_int_equal(serve.status, 401);
 	serve_script(state);
 	fake_bus_away(true);
 	fake_db_answer(Q_SESSION_LINE, line, 1, 1);
