@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "events.h"
 #include "log.h"
 
@@ -49,7 +50,7 @@ deadline_of(const struct stream *s)
 	if (s->answered || !s->page)
 		return s->until_ms;
 	/* past its time a page waits only for the feed to catch up, and that wakes the hub */
-	return s->wait_until_ms > now_ms() ? s->wait_until_ms : INT64_MAX;
+	return s->wait_until_ms > clock_ms() ? s->wait_until_ms : INT64_MAX;
 }
 
 static int
@@ -77,7 +78,7 @@ wait_ready(struct server *v, const sigset_t *unblocked)
 		if (at < deadline)
 			deadline = at;
 	}
-	wait = deadline == INT64_MAX ? 3600 * 1000 : deadline - now_ms();
+	wait = deadline == INT64_MAX ? 3600 * 1000 : deadline - clock_ms();
 	wait = wait < 0 ? 0 : wait;
 	ts = (struct timespec){wait / 1000, wait % 1000 * 1000000};
 	if (ppoll(v->fds, n, &ts, unblocked) >= 0)
@@ -106,7 +107,7 @@ static void
 sweep(struct server *v)
 {
 	struct stream **at = &v->streams, *s;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	while ((s = *at)) {
 		if (s->page && page_ready(s, now))
@@ -164,16 +165,16 @@ run(struct server *v)
 		if (wait_ready(v, &none) < 0)
 			return EXIT_SYSTEM;
 		if (stopping && until_ms == INT64_MAX) {
-			until_ms = now_ms() + STOP_MS;
+			until_ms = clock_ms() + STOP_MS;
 			restart_all(v);
 		}
 		if (v->fds[LISTEN].revents)
 			stream_accept(v);
 		else
 			step_streams(v);
-		hub_step(v->hub, v->fds + FIRST_OF_HUB, now_ms());
+		hub_step(v->hub, v->fds + FIRST_OF_HUB, clock_ms());
 		sweep(v);
-		if (stopping && (!v->streams || now_ms() >= until_ms))
+		if (stopping && (!v->streams || clock_ms() >= until_ms))
 			break;
 	}
 	return 0;
@@ -265,7 +266,7 @@ main(int argc, char **argv)
 	v.hub_options.ask.linger_ms = LINGER_MS;
 	v.hub_options.away_poll_ms = AWAY_POLL_MS;
 	v.hub_options.keep_ms = KEEP_MS;
-	v.hub = hub_open(&v.hub_options, now_ms());
+	v.hub = hub_open(&v.hub_options, clock_ms());
 	if (http_is_cgi(v.next_http))
 		stream_accept(&v);
 	rc = run(&v);

@@ -54,8 +54,6 @@ struct server {
 	size_t cap_fds;
 };
 
-int64_t now_ms(void);
-
 /* Takes the next request off the socket, if one is there. */
 void stream_accept(struct server *v);
 void stream_free(struct stream *s);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "reply.h"
 
@@ -20,15 +21,6 @@ enum {
 	LAST_FRAMES = 512,  /* room beside the queue for a heartbeat or the last word */
 };
 
-int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Nothing more will be put: what is queued leaves, then the stream is closed. */
 static void
 answered(struct stream *s)
@@ -37,7 +29,7 @@ answered(struct stream *s)
 		return;
 	http_stream_finish(&s->io);
 	s->answered = true;
-	s->until_ms = now_ms() + FLUSH_MS;
+	s->until_ms = clock_ms() + FLUSH_MS;
 }
 
 /* --- Server-Sent Events --- */
@@ -364,7 +356,7 @@ stream_accept(struct server *v)
 	    strstr(http_header(&r, "HTTP_ACCEPT"), "problem+json");
 	s->limit = number_param(r.query, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT);
 	s->wait_until_ms =
-	    now_ms() + 1000 * number_param(r.query, "wait", 0, WAIT_MAX_S, 0);
+	    clock_ms() + 1000 * number_param(r.query, "wait", 0, WAIT_MAX_S, 0);
 	snprintf(s->request_id, sizeof(s->request_id), "%s", r.request_id);
 	http_stream_init(&s->io, http_hold(&r));
 	s->next = v->streams;

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus_keys.h"
+#include "clock.h"
 #include "mem.h"
 
 #include "banned.h"
@@ -65,15 +65,6 @@ struct bus {
 	int64_t closed_for_ms;
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 struct bus *
 bus_open(const struct bus_options *o)
 {
@@ -109,7 +100,7 @@ run(struct bus *b, int64_t until_ms, struct err *e)
 		return -1;
 	while (bus_link_waiting(b->link) > 0) {
 		struct pollfd p = {bus_link_fd(b->link), bus_link_events(b->link), 0};
-		int64_t left_ms = until_ms - now_ms();
+		int64_t left_ms = until_ms - clock_ms();
 
 		if (left_ms <= 0)
 			return fail_detail(e, E_UNAVAILABLE,
@@ -151,7 +142,7 @@ break_circuit(struct bus *b)
 	b->closed_for_ms = b->closed_for_ms ? b->closed_for_ms * 2 : BREAK_MIN_MS;
 	if (b->closed_for_ms > BREAK_MAX_MS)
 		b->closed_for_ms = BREAK_MAX_MS;
-	b->closed_until_ms = now_ms() + b->closed_for_ms;
+	b->closed_until_ms = clock_ms() + b->closed_for_ms;
 }
 
 /* What a batch of commands is: queued by queue(b, arg), maybe twice, when an idle connection turns out dead. */
@@ -160,12 +151,12 @@ typedef void queue_fn(struct bus *b, void *arg);
 static int
 exchange(struct bus *b, queue_fn *queue, void *arg, struct err *e)
 {
-	int64_t until_ms = now_ms() + b->o.timeout_ms;
+	int64_t until_ms = clock_ms() + b->o.timeout_ms;
 	bool again = bus_link_is_open(b->link);
 
 	if (b->none)
 		return fail_detail(e, E_UNAVAILABLE, "redis: none is set up");
-	if (now_ms() < b->closed_until_ms)
+	if (clock_ms() < b->closed_until_ms)
 		return fail_detail(e, E_UNAVAILABLE, "redis: was away a moment ago");
 	for (;;) {
 		if (bus_link_is_open(b->link) || connect_now(b, e) == 0) {
@@ -176,7 +167,7 @@ exchange(struct bus *b, queue_fn *queue, void *arg, struct err *e)
 			}
 		}
 		bus_link_close(b->link);
-		if (!again || now_ms() >= until_ms)
+		if (!again || clock_ms() >= until_ms)
 			break;
 		again = false;
 	}

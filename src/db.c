@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "mem.h"
 
 #include "banned.h"
@@ -44,10 +44,7 @@ static const struct violation violations[] = {
 long long
 db_now_us(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return clock_us();
 }
 
 struct db *
@@ -185,7 +182,7 @@ wait_socket(const PGconn *conn, short events, long long deadline_us)
 	struct pollfd p = {.fd = PQsocket(conn), .events = events};
 
 	for (;;) {
-		long long left_us = deadline_us - db_now_us();
+		long long left_us = deadline_us - clock_us();
 		int n;
 
 		if (left_us <= 0)
@@ -206,7 +203,7 @@ connect_db(struct db *db, long long deadline_us, struct err *e)
 	    "client_encoding", NULL};
 	const char *const values[] = {db->conninfo, db->name, options, "UTF8", NULL};
 
-	if (db_now_us() < db->pause_until_us)
+	if (clock_us() < db->pause_until_us)
 		return unavailable(db, e, "could not connect a moment ago");
 	/* The server ends what nobody waits for any more. The rules count on statements that see what was committed before
 	 * them, whatever the database's default is. It plans a statement once: each is written so that one plan
@@ -223,7 +220,7 @@ connect_db(struct db *db, long long deadline_us, struct err *e)
 		if (s == PGRES_POLLING_FAILED || PQstatus(db->conn) == CONNECTION_BAD ||
 		    !wait_socket(db->conn, s == PGRES_POLLING_READING ? POLLIN : POLLOUT,
 			deadline_us)) {
-			db->pause_until_us = db_now_us() + CONNECT_PAUSE_US;
+			db->pause_until_us = clock_us() + CONNECT_PAUSE_US;
 			return unavailable(db, e, PQerrorMessage(db->conn));
 		}
 		s = PQconnectPoll(db->conn);
@@ -405,7 +402,7 @@ db_begin(struct db *db, struct db_tx *ret, struct db_call first, enum query last
 	    .db = db,
 	    .first = first,
 	    .last = last,
-	    .deadline_us = db_now_us() + db->timeout_ms * 1000,
+	    .deadline_us = clock_us() + db->timeout_ms * 1000,
 	};
 }
 
@@ -435,7 +432,7 @@ round_trip(struct db_tx *tx, const struct db_call *main_call, bool last,
 
 	assert(!tx->done);
 	if (tx->alone) /* each is a transaction; a password was hashed since the last */
-		tx->deadline_us = db_now_us() + tx->db->timeout_ms * 1000;
+		tx->deadline_us = clock_us() + tx->db->timeout_ms * 1000;
 	if (ensure_connected(tx->db, tx->deadline_us, e) < 0)
 		return -1;
 	if (tx->begun && PQtransactionStatus(tx->db->conn) == PQTRANS_IDLE)

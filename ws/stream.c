@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "conf.h"
 #include "feed.h"
 #include "log.h"
@@ -43,15 +44,6 @@ struct stream {
 };
 
 static volatile sig_atomic_t restarting;
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 on_hup(int sig)
@@ -131,7 +123,7 @@ sink_end(void *arg)
 	struct stream *s = arg;
 
 	s->ended = true;
-	s->flush_by_ms = now_ms() + FLUSH_MS;
+	s->flush_by_ms = clock_ms() + FLUSH_MS;
 }
 
 static const struct feed_sink sink = {.write = sink_write, .end = sink_end};
@@ -186,7 +178,7 @@ run(struct stream *s)
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
-	while (!s->gone && (!s->ended || (s->out.len && now_ms() < s->flush_by_ms))) {
+	while (!s->gone && (!s->ended || (s->out.len && clock_ms() < s->flush_by_ms))) {
 		int64_t deadline = s->ended ? s->flush_by_ms : INT64_MAX, wait;
 		struct timespec ts;
 		int n;
@@ -194,7 +186,7 @@ run(struct stream *s)
 		fds[IN] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
 		fds[OUT] = (struct pollfd){s->out.len ? STDOUT_FILENO : -1, POLLOUT, 0};
 		hub_poll(s->hub, fds + FIRST_OF_HUB, &deadline);
-		wait = deadline == INT64_MAX ? 3600 * 1000 : deadline - now_ms();
+		wait = deadline == INT64_MAX ? 3600 * 1000 : deadline - clock_ms();
 		wait = wait < 0 ? 0 : wait;
 		ts = (struct timespec){wait / 1000, wait % 1000 * 1000000};
 		n = ppoll(fds, N_ELEMENTS(fds), &ts, &none);
@@ -209,14 +201,14 @@ run(struct stream *s)
 		}
 		if (restarting && s->feed) {
 			restarting = 0;
-			feed_restart(s->feed, now_ms() * getpid() % SPREAD_MS);
+			feed_restart(s->feed, clock_ms() * getpid() % SPREAD_MS);
 		}
 		if (fds[IN].revents)
 			read_in(s);
 		if (fds[OUT].revents)
 			flush_out(s);
 		if (!s->ended && !s->gone)
-			hub_step(s->hub, fds + FIRST_OF_HUB, now_ms());
+			hub_step(s->hub, fds + FIRST_OF_HUB, clock_ms());
 	}
 }
 
@@ -245,7 +237,7 @@ open_feed(struct stream *s, const struct hub_options *o)
 	struct feed_request request = {.after = after, .topics = topics};
 
 	own_host(host, sizeof(host));
-	s->hub = hub_open(o, now_ms());
+	s->hub = hub_open(o, clock_ms());
 	if (feed_claim(&request.claim, &s->conf, &env, time(NULL), &s->e) < 0) {
 		log_event(LOG_INFO, "refused", "code", err_info(s->e.code)->name, NULL);
 		feed_refuse(&sink, s, &s->e);
