@@ -5,14 +5,11 @@
 
 #include <signal.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "app.h"
 #include "conf.h"
 #include "http.h"
-#include "log.h"
+#include "prog.h"
 
 #include "banned.h"
 
@@ -23,35 +20,16 @@ on_stop(int sig)
 	http_stop();
 }
 
-static const char *
-options(int argc, char **argv)
-{
-	const char *path = NULL;
-	int opt;
-
-	while ((opt = getopt(argc, argv, "c:hV")) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'V':
-			puts("api.fcgi " PACKAGE_VERSION);
-			_exit(fflush(stdout));
-		default:
-			fputs(
-			    "usage: api.fcgi [-c dapur.conf]\nA FastCGI worker or a CGI program; see dapur(8).\n",
-			    opt == 'h' ? stdout : stderr);
-			fflush(stdout);
-			_exit(opt == 'h' ? 0 : EXIT_USAGE);
-		}
-	}
-	return path;
-}
+static const struct prog prog = {
+    .name = "api.fcgi",
+    .usage = "usage: api.fcgi [-c dapur.conf]\n"
+	     "A FastCGI worker or a CGI program; see dapur(8).\n",
+};
 
 int
 main(int argc, char **argv)
 {
-	const char *path = options(argc, argv);
+	const char *path = prog_options(&prog, argc, argv);
 	/* a body that is still coming is read on; accept() finds its socket closed */
 	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
 	struct arena arena = {NULL, NULL};
@@ -59,19 +37,13 @@ main(int argc, char **argv)
 	struct http_request r;
 	struct conf conf;
 	struct app *app;
-	struct err e;
 
-	err_reset(&e);
 	if (sodium_init() < 0)
 		return EXIT_SYSTEM;
 	/* before libfcgi sets its own: the request in hand is finished, the next is not taken */
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
-	if (conf_load(&conf, path, &e) < 0) {
-		log_event(LOG_ERROR, "settings", "detail", e.text, NULL);
-		return EXIT_USAGE;
-	}
-	log_open("api", log_level(conf.log_level));
+	prog_settings(&conf, "api", path);
 	server = http_open();
 	app = app_open(&conf, !http_is_cgi(server));
 	if (!http_is_cgi(server))

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,7 +17,7 @@
 
 #include "clock.h"
 #include "events.h"
-#include "log.h"
+#include "prog.h"
 
 #include "banned.h"
 
@@ -182,31 +181,11 @@ run(struct server *v)
 
 /* --- the program --- */
 
-static const char *
-options(int argc, char **argv)
-{
-	const char *path = NULL;
-	int opt;
-
-	while ((opt = getopt(argc, argv, "c:hV")) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'V':
-			puts("events.fcgi " PACKAGE_VERSION);
-			_exit(fflush(stdout));
-		default:
-			fputs(
-			    "usage: events.fcgi [-c dapur.conf]\n"
-			    "The feed over HTTP, a FastCGI process or a CGI program; see dapur(8).\n",
-			    opt == 'h' ? stdout : stderr);
-			fflush(stdout);
-			_exit(opt == 'h' ? 0 : EXIT_USAGE);
-		}
-	}
-	return path;
-}
+static const struct prog prog = {
+    .name = "events.fcgi",
+    .usage = "usage: events.fcgi [-c dapur.conf]\n"
+	     "The feed over HTTP, a FastCGI process or a CGI program; see dapur(8).\n",
+};
 
 static void
 server_close(struct server *v)
@@ -241,24 +220,18 @@ most_streams(void)
 int
 main(int argc, char **argv)
 {
-	const char *path = options(argc, argv);
+	const char *path = prog_options(&prog, argc, argv);
 	const struct sigaction sa = {.sa_handler = on_stop};
 	static struct server v;
-	struct err e;
 	int rc;
 
-	err_reset(&e);
 	if (sodium_init() < 0)
 		return EXIT_SYSTEM;
 	/* before libfcgi sets its own */
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
-	if (conf_load(&v.conf, path, &e) < 0) {
-		log_event(LOG_ERROR, "settings", "detail", e.text, NULL);
-		return EXIT_USAGE;
-	}
-	log_open("events", log_level(v.conf.log_level));
+	prog_settings(&v.conf, "events", path);
 	v.max_streams = most_streams();
 	v.next_http = http_open();
 	feed_hub_options(&v.hub_options, &v.conf, path);

@@ -3,14 +3,13 @@
  */
 #include "ctl.h"
 
-#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "prog.h"
 #include "route.h"
 
 #include "banned.h"
@@ -79,9 +78,8 @@ static const struct command commands[] = {
 };
 
 static void
-usage(FILE *f)
+list_commands(FILE *f)
 {
-	fputs("usage: dapur [-c dapur.conf] COMMAND [ARGUMENTS]\n\n", f);
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
 		fprintf(f, "  %-14s %-34s %s\n", commands[i].words, commands[i].usage,
 		    commands[i].what);
@@ -124,7 +122,7 @@ ctl_owner_db(const struct ctl *c)
 }
 
 static int
-run(struct ctl *c, const struct command *cmd, const char *path)
+run(struct ctl *c, const struct command *cmd)
 {
 	struct conf conf;
 	struct err e;
@@ -132,7 +130,7 @@ run(struct ctl *c, const struct command *cmd, const char *path)
 
 	err_reset(&e);
 	if (cmd->needs_conf) {
-		if (conf_load(&conf, path, &e) < 0) {
+		if (conf_load(&conf, c->conf_path, &e) < 0) {
 			fprintf(stderr, "dapur: %s\n", e.text);
 			return EXIT_USAGE;
 		}
@@ -154,54 +152,29 @@ run(struct ctl *c, const struct command *cmd, const char *path)
 int
 main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-	    {"database", required_argument, NULL, 'd'},
-	    {"dir", required_argument, NULL, 'D'},
-	    {"tier", required_argument, NULL, 't'},
-	    {"new", no_argument, NULL, 'n'},
-	    {"help", no_argument, NULL, 'h'},
-	    {"version", no_argument, NULL, 'V'},
+	static struct ctl c = {.dir = PKGDATADIR "/migrations", .tier = "STANDARD"};
+	static const struct prog_option options[] = {
+	    {"database", &c.database, NULL},
+	    {"dir", &c.dir, NULL},
+	    {"tier", &c.tier, NULL},
+	    {"new", NULL, &c.fresh},
 	    {0},
 	};
-	struct ctl c = {.dir = PKGDATADIR "/migrations", .tier = "STANDARD"};
+	static const struct prog prog = {
+	    .name = "dapur",
+	    .usage = "usage: dapur [-c dapur.conf] COMMAND [ARGUMENTS]\n\n",
+	    .more = list_commands,
+	    .options = options,
+	};
 	const struct command *cmd;
-	const char *path = NULL;
-	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'd':
-			c.database = optarg;
-			break;
-		case 'D':
-			c.dir = optarg;
-			break;
-		case 't':
-			c.tier = optarg;
-			break;
-		case 'n':
-			c.fresh = true;
-			break;
-		case 'V':
-			puts("dapur " PACKAGE_VERSION);
-			return 0;
-		default:
-			usage(opt == 'h' ? stdout : stderr);
-			return opt == 'h' ? 0 : EXIT_USAGE;
-		}
-	}
+	c.conf_path = prog_options(&prog, argc, argv);
 	c.argc = argc - optind;
 	c.argv = argv + optind;
 	cmd = find(&c);
-	if (!cmd || c.argc != cmd->n_args) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (!cmd || c.argc != cmd->n_args)
+		prog_refuse(&prog);
 	if (sodium_init() < 0)
 		return EXIT_SYSTEM;
-	c.conf_path = path;
-	return run(&c, cmd, path);
+	return run(&c, cmd);
 }

@@ -22,6 +22,7 @@
 #include "conf.h"
 #include "feed.h"
 #include "log.h"
+#include "prog.h"
 
 #include "banned.h"
 
@@ -254,48 +255,27 @@ load_conf(struct stream *s, const char *path)
 {
 	if (conf_load(&s->conf, path, &s->e) == 0)
 		return;
-	log_event(LOG_ERROR, "settings", "why", s->e.text, NULL);
+	log_event(LOG_ERROR, "settings", "detail", s->e.text, NULL);
 	(void)fail(&s->e, E_UNAVAILABLE, NULL);
 	s->conf.feed_queue_max = SMALL;
 	feed_refuse(&sink, s, &s->e);
 	exit(EXIT_SYSTEM);
 }
 
-static void NORETURN
-usage(int code)
-{
-	static const char text[] =
-	    "usage: dapur-stream [-c FILE] [-h] [-V]\n"
-	    "One WebSocket client of the feed; run by websocketd. See dapur-stream(8).\n";
-	ssize_t ignored =
-	    write(code ? STDERR_FILENO : STDOUT_FILENO, text, sizeof(text) - 1);
-
-	(void)ignored;
-	exit(code);
-}
+static const struct prog prog = {
+    .name = "dapur-stream",
+    .usage =
+	"usage: dapur-stream [-c FILE] [-h] [-V]\n"
+	"One WebSocket client of the feed; run by websocketd. See dapur-stream(8).\n",
+};
 
 int
 main(int argc, char **argv)
 {
 	static struct stream s;
-	const char *path = NULL;
+	const char *path = prog_options(&prog, argc, argv);
 	struct hub_options o;
-	int c;
 
-	while ((c = getopt(argc, argv, "c:hV")) != -1) {
-		switch (c) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'h':
-			usage(0);
-		case 'V':
-			puts("dapur-stream " PACKAGE_VERSION);
-			return 0;
-		default:
-			usage(EXIT_USAGE);
-		}
-	}
 	mallopt(M_TRIM_THRESHOLD,
 	    4096); /* a burst's memory goes back at once: a thousand streams hear it */
 	mallopt(M_TOP_PAD, 0);

@@ -105,6 +105,37 @@ suite('dapur', () => {
 			assert.equal((await dapur(...args)).code, 100, args.join(' '));
 	});
 
+	test('every program: its version, its usage, and 100 for what it does not know', async () => {
+		for (const program of ['dapur', 'dapur-relay', 'cgi-bin/api.fcgi', 'cgi-bin/events.fcgi', 'ws/dapur-stream']) {
+			const name = program.replace(/.*\//, '');
+			const usage = new RegExp(`^usage: ${name} \\[-c `);
+			const [version, help, wrong] = await Promise.all(
+			    ['-V', '-h', '-x'].map((option) => run(program, [option])));
+
+			assert.equal(version.code, 0, name);
+			assert.match(version.stdout, new RegExp(`^${name} [0-9.]+\n$`));
+			assert.equal(help.code, 0, name);
+			assert.match(help.stdout, usage);
+			assert.equal(wrong.code, 100, name);
+			assert.match(wrong.stderr, new RegExp(usage, 'm')); /* behind getopt's own line */
+			assert.equal(wrong.stdout, '', name);
+		}
+	});
+
+	test('bad settings: a supervised program says why and exits 100', async () => {
+		const dir = mkdtempSync(join(tmpdir(), 'dapur-conf-'));
+		const file = join(dir, 'dapur.conf');
+
+		atEnd(() => rmSync(dir, { recursive: true }));
+		writeFileSync(file, 'databse = x\n');
+		for (const program of ['dapur-relay', 'cgi-bin/api.fcgi', 'cgi-bin/events.fcgi']) {
+			const r = await run(program, ['-c', file]);
+
+			assert.equal(r.code, 100, program);
+			assert.match(r.stderr, /level=error prog=\w+ event=settings detail=.*databse/);
+		}
+	});
+
 	test('an unknown key or a bad value in the settings: refuses to start', async () => {
 		const dir = mkdtempSync(join(tmpdir(), 'dapur-conf-'));
 		const file = join(dir, 'dapur.conf');
