@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "text.h"
+
 #include "banned.h"
 
 #define ASK_MORE_MS 3000 /* the helper has to start and connect, too */
@@ -12,37 +14,15 @@
 #define ASK_LINGER_MS 250
 #define ASK_LINGER_NONE_MS 3000
 
-static int
-hex(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* Percent and plus decoding; no control characters. */
+/* No control characters: the value becomes a part of lines. */
 static bool
 decode(const char *s, size_t len, char *ret, size_t cap)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		int c = (unsigned char)s[i];
-
-		if (c == '%') {
-			if (i + 2 >= len || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
-				return false;
-			c = hex(s[i + 1]) << 4 | hex(s[i + 2]);
-			i += 2;
-		} else if (c == '+') {
-			c = ' ';
-		}
-		if (c < 0x20 || c == 0x7f || n + 1 >= cap)
+	if (!text_decode_into(ret, cap, s, len, true))
+		return false;
+	for (const char *p = ret; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return false;
-		ret[n++] = (char)c;
-	}
-	ret[n] = '\0';
 	return true;
 }
 

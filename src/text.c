@@ -12,10 +12,9 @@ hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-char *
-text_decode(struct arena *a, const char *s, size_t len, bool plus)
+bool
+text_decode_into(char *ret, size_t cap, const char *s, size_t len, bool plus)
 {
-	char *out = arena_alloc(a, len + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++) {
@@ -27,20 +26,30 @@ text_decode(struct arena *a, const char *s, size_t len, bool plus)
 			int high, low;
 
 			if (len - i < 3)
-				return NULL;
+				return false;
 			high = hex_value(s[i + 1]);
 			low = hex_value(s[i + 2]);
 			if (high < 0 || low < 0)
-				return NULL;
+				return false;
 			c = (char)(high << 4 | low);
 			i += 2;
 		}
-		if (c == '\0')
-			return NULL;
-		out[n++] = c;
+		if (c == '\0' || n + 1 >= cap)
+			return false;
+		ret[n++] = c;
 	}
-	out[n] = '\0';
-	return out;
+	if (n >= cap)
+		return false;
+	ret[n] = '\0';
+	return true;
+}
+
+char *
+text_decode(struct arena *a, const char *s, size_t len, bool plus)
+{
+	char *out = arena_alloc(a, len + 1);
+
+	return text_decode_into(out, len + 1, s, len, plus) ? out : NULL;
 }
 
 bool

@@ -241,6 +241,9 @@ claims(void **state)
 	assert_string_equal(value, "A c");
 	assert_false(feed_param("b=%00", "b", value, sizeof(value)));
 	assert_false(feed_param("b=%4", "b", value, sizeof(value)));
+	assert_false(feed_param("b=%\x14\x11", "b", value, sizeof(value)));
+	assert_false(feed_param("b=%1f", "b", value, sizeof(value)));
+	assert_true(feed_param("b=%31234567", "b", value, sizeof(value)));
 	assert_false(feed_param("b=12345678", "b", value, sizeof(value)));
 	assert_false(feed_param("ab=1", "b", value, sizeof(value)));
 	assert_false(feed_param(NULL, "b", value, sizeof(value)));

@@ -53,6 +53,24 @@ decodes(void **state)
 	arena_free(&a);
 }
 
+/* Nothing is written behind the given room, and only what comes out counts. */
+static void
+decodes_into(void **state)
+{
+	char out[5] = "xxxx";
+
+	(void)state;
+	assert_true(text_decode_into(out, 4, "%41+c", 5, true));
+	assert_string_equal(out, "A c");
+	assert_false(text_decode_into(out, 4, "abcd", 4, true));
+	assert_int_equal(out[4], '\0');
+	assert_true(text_decode_into(out, 1, "", 0, true));
+	assert_string_equal(out, "");
+	out[0] = 'x';
+	assert_false(text_decode_into(out, 0, "", 0, true));
+	assert_int_equal(out[0], 'x');
+}
+
 static void
 utf8(void **state)
 {
@@ -137,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(decodes),
+	    cmocka_unit_test(decodes_into),
 	    cmocka_unit_test(utf8),
 	    cmocka_unit_test(every_code_point),
 	};
