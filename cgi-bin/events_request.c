@@ -8,17 +8,17 @@
 #include <time.h>
 
 #include "clock.h"
+#include "input_check.h"
 #include "log.h"
+#include "page.h"
 #include "reply.h"
 
 #include "banned.h"
 
 enum {
 	LIMIT_DEFAULT = 100, /* events of a page */
-	LIMIT_MAX = 1000,
-	PAGE_MAX = 1 << 20, /* bytes of a page, but for its last event */
-	WAIT_MAX_S = 25,    /* of a long poll: below the time-outs of all fronts */
-	LAST_FRAMES = 512,  /* room beside the queue for a heartbeat or the last word */
+	PAGE_MAX = 1 << 20,  /* bytes of a page, but for its last event */
+	LAST_FRAMES = 512,   /* room beside the queue for a heartbeat or the last word */
 };
 
 /* Nothing more will be put: what is queued leaves, then the stream is closed. */
@@ -252,18 +252,33 @@ stream_free(struct stream *s)
 	free(s);
 }
 
+/* As of an action: what is no number or out of its range is a fault, an empty value is absent. */
 static long
-number_param(const char *query, const char *name, long min, long max, long absent)
+number_param(const char *query, const struct field *f, long absent, struct err *e)
 {
-	char text[16], *end;
-	long n;
+	char text[32];
 
-	if (!feed_param(query, name, text, sizeof(text)))
+	if (!feed_given(query, f->name))
 		return absent;
-	n = strtol(text, &end, 10);
-	if (end == text || *end)
+	if (!feed_param(query, f->name, text, sizeof(text)))
+		snprintf(text, sizeof(text), "?");
+	if (!text[0] || input_check_string(f, text, e) < 0)
 		return absent;
-	return n < min ? min : n > max ? max : n;
+	return strtol(text, NULL, 10);
+}
+
+/* Fails E_INVALID. */
+static int
+read_numbers(struct stream *s, const char *query, struct err *e)
+{
+	static const struct field limit = {"limit", IN_QUERY, FIELD_INT, 0, 1,
+	    PAGE_EVENTS_MAX, NULL, NULL};
+	static const struct field wait = {"wait", IN_QUERY, FIELD_INT, 0, 0,
+	    PAGE_WAIT_MAX_S, NULL, NULL};
+
+	s->limit = number_param(query, &limit, LIMIT_DEFAULT, e);
+	s->wait_until_ms = clock_ms() + 1000 * number_param(query, &wait, 0, e);
+	return e->n_fields ? -1 : 0;
 }
 
 /* A page is what asks for JSON, or says how much or how long. */
@@ -271,17 +286,15 @@ static bool
 wants_page(const struct http_request *r)
 {
 	const char *accept = http_header(r, "HTTP_ACCEPT");
-	char scrap[16];
 
 	if (accept && strstr(accept, "text/event-stream"))
 		return false;
-	return (accept && strstr(accept, "json")) ||
-	    feed_param(r->query, "wait", scrap, sizeof(scrap)) ||
-	    feed_param(r->query, "limit", scrap, sizeof(scrap));
+	return (accept && strstr(accept, "json")) || feed_given(r->query, "wait") ||
+	    feed_given(r->query, "limit");
 }
 
 static void
-refuse(struct stream *s, const struct err *e)
+refuse(struct stream *s, struct err *e)
 {
 	log_event(LOG_INFO, "refused", "code", err_info(e->code)->name, "request",
 	    s->request_id, NULL);
@@ -289,6 +302,8 @@ refuse(struct stream *s, const struct err *e)
 		send_error(s, e);
 		return;
 	}
+	if (e->n_fields) /* a frame has one sentence */
+		(void)fail(e, e->code, "%s %s", e->fields[0].path, e->fields[0].message);
 	sse_begin(s);
 	feed_refuse(&sse_sink, s, e);
 }
@@ -318,6 +333,10 @@ open_feed(struct stream *s, const struct http_request *r)
 		return;
 	}
 	if (feed_claim(&request.claim, &s->server->conf, &env, time(NULL), &e) < 0) {
+		refuse(s, &e);
+		return;
+	}
+	if (read_numbers(s, r->query, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
@@ -354,9 +373,6 @@ stream_accept(struct server *v)
 	s->https = conf_https(&v->conf);
 	s->problem = http_header(&r, "HTTP_ACCEPT") &&
 	    strstr(http_header(&r, "HTTP_ACCEPT"), "problem+json");
-	s->limit = number_param(r.query, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT);
-	s->wait_until_ms =
-	    clock_ms() + 1000 * number_param(r.query, "wait", 0, WAIT_MAX_S, 0);
 	snprintf(s->request_id, sizeof(s->request_id), "%s", r.request_id);
 	http_stream_init(&s->io, http_hold(&r));
 	s->next = v->streams;

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "page.h"
 #include "who.h"
 
 #include "banned.h"
 
 enum {
-	LIMIT_MAX = 1000,
 	/* ends of an answer */
 	END_OK = 0,
 	END_NONE = 1,
@@ -54,7 +54,7 @@ answer_log(struct db *db, char **words)
 
 	if (strspn(words[2], "0123456789") != strlen(words[2]) || strlen(words[2]) > 18 ||
 	    !words[2][0] || strtol(words[3], NULL, 10) < 1 ||
-	    strtol(words[3], NULL, 10) > LIMIT_MAX)
+	    strtol(words[3], NULL, 10) > PAGE_EVENTS_MAX)
 		return END_MALFORMED;
 	err_reset(&e);
 	db_begin_alone(db, &tx);

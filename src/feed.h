@@ -67,6 +67,9 @@ int feed_claim(struct who_claim *ret, const struct conf *c, const struct feed_en
 /* The decoded value of a query's member; false: absent, malformed or too long. */
 bool feed_param(const char *query, const char *name, char *ret, size_t cap);
 
+/* Whether the query has the member, whatever its value. */
+bool feed_given(const char *query, const char *name);
+
 /* What the settings say of hubs. c and conf_path (NULL: none was given) must outlive it. */
 void
 feed_hub_options(struct hub_options *ret, const struct conf *c, const char *conf_path);

@@ -26,8 +26,9 @@ decode(const char *s, size_t len, char *ret, size_t cap)
 	return true;
 }
 
-bool
-feed_param(const char *query, const char *name, char *ret, size_t cap)
+/* The undecoded value of a query's member; NULL: absent. */
+static const char *
+find_value(const char *query, const char *name, size_t *ret_len)
 {
 	size_t name_len = strlen(name);
 
@@ -35,12 +36,31 @@ feed_param(const char *query, const char *name, char *ret, size_t cap)
 		size_t len = strcspn(p, "&");
 
 		if (len > name_len && p[name_len] == '=' &&
-		    memcmp(p, name, name_len) == 0)
-			return decode(p + name_len + 1, len - name_len - 1, ret, cap);
+		    memcmp(p, name, name_len) == 0) {
+			*ret_len = len - name_len - 1;
+			return p + name_len + 1;
+		}
 		p += len;
 		p += *p == '&';
 	}
-	return false;
+	return NULL;
+}
+
+bool
+feed_given(const char *query, const char *name)
+{
+	size_t len;
+
+	return find_value(query, name, &len);
+}
+
+bool
+feed_param(const char *query, const char *name, char *ret, size_t cap)
+{
+	size_t len;
+	const char *value = find_value(query, name, &len);
+
+	return value && decode(value, len, ret, cap);
 }
 
 /* Whether origin is http(s)://host, a default port written or not. */
@@ -65,13 +85,10 @@ is_own(const char *origin, const char *host)
 void
 feed_after(char ret[POSITION_CAP], const char *query)
 {
-	bool read = feed_param(query, "after", ret, POSITION_CAP);
-
-	if (!read && query &&
-	    (strncmp(query, "after=", 6) == 0 || strstr(query, "&after=")))
-		memcpy(ret, "?", 2);
-	else if (!read)
-		ret[0] = '\0';
+	if (feed_param(query, "after", ret, POSITION_CAP))
+		return;
+	ret[0] = feed_given(query, "after") ? '?' : '\0';
+	ret[1] = '\0';
 }
 
 static int

@@ -49,7 +49,7 @@ with_tool() {
 layers() {
 	c_files | grep -E '^(src|cgi-bin|ws)/.*\.[ch]$' | xargs awk '
 		BEGIN {
-			split("base banned clock err mem buf log text password http_method", l0)
+			split("base banned clock err mem buf log page text password http_method", l0)
 			split("conf http input db bus line ask queries.gen", l1)
 			split("who feed hub", l2)
 			for (i in l0) layer[l0[i]] = 0

@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import http from 'node:http';
 import { done, refused } from '../lib/expect.js';
 import { env } from '../lib/env.js';
+import { dial } from '../lib/feeds.js';
 import { headOf, logOf, relayed } from '../lib/log.js';
 import { create, insertMany } from '../lib/production.js';
 import { redis } from '../lib/redis.js';
@@ -60,13 +61,41 @@ suite('pages and long polls', () => {
 		assert.ok(sizes.slice(0, -1).every((n) => n === 10) && sizes.at(-1) <= 10, sizes);
 	});
 
-	test('limit: below and beyond its range, and nonsense', async () => {
+	test('limit and wait: in their range; beyond it, and nonsense: 422 as of any action', async () => {
 		const { epoch, seq } = await headOf(t);
 		const after = `${epoch}.0`;
+		const fault = async (query, code) => {
+			const [r, ms] = await timed(page({ after, ...query }));
+			const [path] = Object.keys(query);
 
-		for (const [limit, n] of [['0', 1], ['-5', 1], ['1', 1], ['1000', seq], ['99999999', seq], ['x', seq],
-		    ['', seq]])
+			const faults = refused(r, 422, 'INVALID', [path]);
+			assert.deepEqual(faults.map((f) => f.code), [code], JSON.stringify(query));
+			assert.ok(ms < EARLY_MS, `${ms} ms`);
+		};
+
+		for (const [limit, n] of [['1', 1], ['1000', seq], ['', seq]])
 			assert.equal(done(await page({ after, limit })).length, Math.min(n, seq), `limit=${limit}`);
+		for (const wait of ['0', '25', ''])
+			assert.equal(done(await page({ after, wait })).length, seq, `wait=${wait}`);
+		for (const query of [{ limit: '0' }, { limit: '-5' }, { wait: '-3' }])
+			await fault(query, 'TOO_SMALL');
+		for (const query of [{ limit: '1001' }, { limit: '99999999' }, { wait: '26' }])
+			await fault(query, 'TOO_LARGE');
+		for (const nonsense of ['x', '1e3', ' 1', '1 ', '0x10', '1.5', '\x00', '99999999999999999999', '9'.repeat(500)])
+			for (const name of ['limit', 'wait'])
+				await fault({ [name]: nonsense }, 'WRONG_TYPE');
+		refused(await page({ after, limit: '0', wait: 'x' }), 422, 'INVALID', ['limit', 'wait']);
+		/* who may not ask is not told what was wrong with the question */
+		refused(await c.get('/api/events?limit=0', { headers: { cookie: null } }), 401, 'UNAUTHORIZED');
+	});
+
+	test('a stream with such a number: one disconnect that names it', async () => {
+		const feed = dial('SSE', c, { query: 'wait=99' });
+
+		await within(15_000, 'the end', feed.closed);
+		assert.equal(feed.status, 200);
+		assert.deepEqual(feed.frames, [{ type: 'disconnect', code: 'INVALID',
+		    message: 'wait must be at most 25', reconnect: false }]);
 	});
 
 	test('a page ends at a mebibyte, and the next one goes on', async () => {
@@ -118,16 +147,6 @@ suite('pages and long polls', () => {
 
 		assert.deepEqual(r.body, { success: true, data: [], position: head, head });
 		assert.ok(ms >= 950 && ms < EARLY_MS, `${ms} ms`);
-	});
-
-	test('wait: what no number is waits not at all', async () => {
-		const { position: after } = await headOf(t);
-
-		for (const wait of ['', 'x', '-3', '0', '1e3', '99999999999999999999x']) {
-			const [r, ms] = await timed(page({ after, wait }));
-			assert.deepEqual(done(r), [], `wait=${wait}`);
-			assert.ok(ms < EARLY_MS, `wait=${wait}: ${ms} ms`);
-		}
 	});
 
 	test('many wait at once: one event ends them all', async () => {

@@ -247,6 +247,9 @@ claims(void **state)
 	assert_false(feed_param("b=12345678", "b", value, sizeof(value)));
 	assert_false(feed_param("ab=1", "b", value, sizeof(value)));
 	assert_false(feed_param(NULL, "b", value, sizeof(value)));
+	assert_true(feed_given("ab=1&b=%4", "b"));
+	assert_false(feed_given("ab=1&b", "b"));
+	assert_false(feed_given(NULL, "b"));
 }
 
 int

@@ -1,6 +1,8 @@
 /* The route tables: every row is whole, and the look-up finds what it should. */
 #include "route.h"
 
+#include "page.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -180,6 +182,28 @@ does_not_find(void **state)
 	}
 }
 
+/* The row of the feed describes what events.fcgi does. */
+static void
+pages_of_the_feed(void **state)
+{
+	struct route_match m;
+	struct err e;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(find(HTTP_GET, "/api/events", &m, &e), 0);
+	for (const struct field *f = m.route->input; f->name; f++) {
+		bool limit = strcmp(f->name, "limit") == 0;
+
+		if (!limit && strcmp(f->name, "wait") != 0)
+			continue;
+		n++;
+		assert_int_equal(f->min, limit ? 1 : 0);
+		assert_int_equal(f->max, limit ? PAGE_EVENTS_MAX : PAGE_WAIT_MAX_S);
+	}
+	assert_int_equal(n, 2);
+}
+
 int
 main(void)
 {
@@ -187,6 +211,7 @@ main(void)
 	    cmocka_unit_test_teardown(rows_are_whole, reset),
 	    cmocka_unit_test_teardown(finds, reset),
 	    cmocka_unit_test_teardown(does_not_find, reset),
+	    cmocka_unit_test_teardown(pages_of_the_feed, reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
