@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <sodium.h>
 #include <string.h>
-#include <strings.h>
 
 #include "banned.h"
 
@@ -16,17 +15,6 @@ bool
 serving_is_write(enum http_method m)
 {
 	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH || m == HTTP_DELETE;
-}
-
-/* The page came from the host that is asked; from its http twin only where there is no https. */
-static bool
-same_host(const struct serving *s, const char *origin)
-{
-	const char *sep = strstr(origin, "://");
-
-	if (!sep || !s->r->host[0] || strcasecmp(sep + 3, s->r->host) != 0)
-		return false;
-	return !s->app->https || strncasecmp(origin, "https:", 6) == 0;
 }
 
 /* A browser says where a write comes from: by Sec-Fetch-Site, else by Origin. Something that says neither is no browser. */
@@ -44,7 +32,7 @@ serving_check_site(struct serving *s)
 		return 0;
 	if (origin && conf_origin_allowed(s->app->conf, origin))
 		return 0;
-	if (!site && origin && same_host(s, origin))
+	if (!site && origin && conf_origin_is_own(s->app->conf, origin, s->r->host))
 		return 0;
 	return fail(&s->e, E_CROSS_SITE, NULL);
 }

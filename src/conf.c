@@ -273,3 +273,22 @@ conf_origin_allowed(const struct conf *c, const char *origin)
 	}
 	return false;
 }
+
+bool
+conf_origin_is_own(const struct conf *c, const char *origin, const char *host)
+{
+	bool secure = strncasecmp(origin, "https://", 8) == 0;
+	const char *port;
+	size_t len;
+
+	if (!secure && (conf_https(c) || strncasecmp(origin, "http://", 7) != 0))
+		return false;
+	origin += secure ? 8 : 7;
+	len = strlen(origin);
+	if (!len || strncasecmp(origin, host, len) != 0)
+		return false;
+	/* an origin leaves its default port out, a host may name it; websocketd names 80 even behind https */
+	port = host + len;
+	return !*port || strcmp(port, ":80") == 0 ||
+	    (secure && strcmp(port, ":443") == 0);
+}

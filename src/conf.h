@@ -36,4 +36,7 @@ bool conf_https(const struct conf *c); /* public_url is https */
 bool conf_origin_allowed(const struct conf *c,
     const char *origin); /* exact scheme://host[:port] */
 
+/* Whether a page of origin came from host, the host[:port] that it asks now; where public_url is https, from its https. */
+bool conf_origin_is_own(const struct conf *c, const char *origin, const char *host);
+
 #endif

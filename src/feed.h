@@ -48,7 +48,7 @@ struct feed_env {
 	const char *origin;
 	const char *fetch_site; /* Sec-Fetch-Site */
 	const char *query;
-	const char *host;  /* host[:port] that the client asked for */
+	const char *host;  /* host[:port] that the client asked for; "": unknown */
 	bool needs_origin; /* WebSocket: browsers send it always */
 };
 

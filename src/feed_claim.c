@@ -2,7 +2,6 @@
 #include "feed.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "text.h"
 
@@ -63,25 +62,6 @@ feed_param(const char *query, const char *name, char *ret, size_t cap)
 	return value && decode(value, len, ret, cap);
 }
 
-/* Whether origin is http(s)://host, a default port written or not. */
-static bool
-is_own(const char *origin, const char *host)
-{
-	const char *at = strstr(origin, "://");
-	size_t len;
-
-	if (!host || !host[0] || !at ||
-	    (strncmp(origin, "http:", 5) != 0 && strncmp(origin, "https:", 6) != 0))
-		return false;
-	at += 3;
-	if (strcasecmp(at, host) == 0)
-		return true;
-	/* websocketd names the port 80 even behind https. */
-	len = strlen(at);
-	return strncasecmp(at, host, len) == 0 &&
-	    (strcmp(host + len, ":80") == 0 || strcmp(host + len, ":443") == 0);
-}
-
 void
 feed_after(char ret[POSITION_CAP], const char *query)
 {
@@ -97,7 +77,7 @@ check_site(const struct conf *c, const struct feed_env *env, struct err *e)
 	bool given = env->origin && env->origin[0];
 
 	if (given && !conf_origin_allowed(c, env->origin) &&
-	    !is_own(env->origin, env->host))
+	    !conf_origin_is_own(c, env->origin, env->host))
 		return fail(e, E_CROSS_SITE, "this page may not open the feed");
 	if (!given && env->needs_origin)
 		return fail(e, E_CROSS_SITE, "a session cookie needs an Origin");

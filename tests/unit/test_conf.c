@@ -200,6 +200,57 @@ origins(void **state)
 	conf_free(&c);
 }
 
+static void
+own_pages(void **state)
+{
+	static const struct {
+		const char *origin, *host;
+		bool by_http,
+		    by_https; /* whether it is one's own where public_url is so */
+	} rows[] = {
+	    {"https://k.test", "k.test", true, true},
+	    {"HTTPS://K.test", "k.TEST", true, true},
+	    {"http://k.test", "k.test", true, false},
+	    {"http://k.test:8080", "k.test:8080", true, false},
+	    {"https://k.test:8443", "k.test:8443", true, true},
+	    {"https://[::1]:8443", "[::1]:8443", true, true},
+	    /* default ports, and websocketd's 80 */
+	    {"https://k.test", "k.test:443", true, true},
+	    {"https://k.test", "k.test:80", true, true},
+	    {"http://k.test", "k.test:80", true, false},
+	    {"http://k.test", "k.test:443", false, false},
+	    {"https://k.test", "k.test:8443", false, false},
+	    {"https://k.test:80", "k.test", false, false},
+	    {"https://k.test", "k.test:80:80", false, false},
+	    {"https://k.test", "k.test.evil", false, false},
+	    {"https://k.test.evil", "k.test", false, false},
+	    {"https://k.test.evil", "k.test:80", false, false},
+	    {"https://evil.test", "k.test", false, false},
+	    {"https://k.test/", "k.test", false, false},
+	    {"https://", "", false, false},
+	    {"https://", ":80", false, false},
+	    {"https://k.test", "", false, false},
+	    {"", "", false, false},
+	    {"null", "null", false, false},
+	    {"k.test", "k.test", false, false},
+	    {"ftp://k.test", "k.test", false, false},
+	    {"xhttps://k.test", "k.test", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		const struct conf http = {
+		    .public_url = (char *)(uintptr_t) "http://other.test"};
+		const struct conf https = {
+		    .public_url = (char *)(uintptr_t) "https://other.test"};
+
+		assert_int_equal(conf_origin_is_own(&http, rows[i].origin, rows[i].host),
+		    rows[i].by_http);
+		assert_int_equal(conf_origin_is_own(&https, rows[i].origin, rows[i].host),
+		    rows[i].by_https);
+	}
+}
+
 int
 main(void)
 {
@@ -211,6 +262,7 @@ main(void)
 	    cmocka_unit_test(secrets_stay_secret),
 	    cmocka_unit_test(loads_files),
 	    cmocka_unit_test(origins),
+	    cmocka_unit_test(own_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

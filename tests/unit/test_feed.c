@@ -252,6 +252,35 @@ claims(void **state)
 	assert_false(feed_given(NULL, "b"));
 }
 
+/* Behind https a page of the same host by plain http is another site: whoever is in its way writes it. */
+static void
+claims_behind_https(void **state)
+{
+	static const struct {
+		const char *origin;
+		int rc;
+	} rows[] = {{"https://own", 0}, {"http://own", -1}, {"http://own:80", -1}};
+	struct conf c = {.public_url = (char *)(uintptr_t) "https://k.test",
+	    .allowed_origins = (char *)(uintptr_t) "",
+	    .secret = (char *)(uintptr_t) ""};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		const struct feed_env env = {
+		    .cookie =
+			"__Host-dapur_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		    .origin = rows[i].origin,
+		    .host = "own:80",
+		    .needs_origin = true};
+		struct who_claim claim;
+		struct err e;
+
+		err_reset(&e);
+		assert_int_equal(feed_claim(&claim, &c, &env, 0, &e), rows[i].rc);
+		assert_int_equal(e.code, rows[i].rc ? E_CROSS_SITE : E_OK);
+	}
+}
+
 int
 main(void)
 {
@@ -267,6 +296,7 @@ main(void)
 	    CASE(a_client_that_does_not_read),
 	    CASE(words_of_the_client),
 	    cmocka_unit_test(claims),
+	    cmocka_unit_test(claims_behind_https),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
