@@ -98,7 +98,8 @@ step_streams(struct server *v)
 		if (n && s->feed)
 			feed_drained(s->feed,
 			    http_stream_queued(&s->io) <=
-				(size_t)v->conf.feed_queue_max / 2);
+				(size_t)v->conf.feed_queue_max / 2,
+			    clock_ms());
 	}
 }
 

@@ -485,11 +485,11 @@ feed_close(struct feed *f)
 }
 
 void
-feed_drained(struct feed *f, bool roomy)
+feed_drained(struct feed *f, bool roomy, int64_t now_ms)
 {
 	if (f->stall_ms == NEVER || f->ended)
 		return;
-	f->stall_ms = roomy ? NEVER : hub_now(f->client.hub) + STALL_MS;
+	f->stall_ms = roomy ? NEVER : now_ms + STALL_MS;
 	set_timer(f);
 	if (roomy)
 		hub_hungry(&f->client);

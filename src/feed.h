@@ -81,8 +81,8 @@ struct feed *feed_open(struct hub *h, const struct conf *c, const struct feed_re
     const struct feed_sink *sink, void *arg);
 void feed_close(struct feed *f);
 
-/* The owner wrote something out; roomy: there is room for more. */
-void feed_drained(struct feed *f, bool roomy);
+/* The owner wrote something out; roomy: there is room for more. now_ms: the hub's time is that of its last step. */
+void feed_drained(struct feed *f, bool roomy, int64_t now_ms);
 /* One line from the client. */
 void feed_hear(struct feed *f, const char *line, size_t len);
 /* Before a planned restart: `reconnect`, then the end. */

@@ -72,7 +72,7 @@ flush_out(struct stream *s)
 		buf_drop(&s->out, (size_t)n);
 		if (s->feed)
 			feed_drained(s->feed,
-			    s->out.len <= (size_t)s->conf.feed_queue_max / 2);
+			    s->out.len <= (size_t)s->conf.feed_queue_max / 2, clock_ms());
 	}
 	if (!s->out.len && s->out.alloc > SMALL)
 		buf_free(&s->out);

@@ -158,7 +158,7 @@ a_client_that_does_not_read(void **state)
 	publish(6);
 	publish(7);
 	full = false;
-	feed_drained(feed, true);
+	feed_drained(feed, true, now);
 	step(1);
 	assert_asks(FAKE_TAIL, 5);
 	tail("e.7", 6, 7);
@@ -166,6 +166,32 @@ a_client_that_does_not_read(void **state)
 	full = true;
 	publish(8);
 	step(2100);
+	assert_true(ended);
+	assert_got("disconnect:SLOW_CONSUMER");
+}
+
+/* Nothing else happened for a while: the time of the last step is no measure for what was taken since. */
+static void
+a_client_that_drips(void **state)
+{
+	(void)state;
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	settle();
+	got[0] = '\0';
+	full = true;
+	publish(6);
+	for (int i = 0; i < 5; i++) {
+		now += 1900;
+		feed_drained(feed, false, now);
+		step(0);
+		assert_false(ended);
+	}
+	now += 1900;
+	feed_drained(feed, false, now);
+	step(1999);
+	assert_false(ended);
+	step(1);
 	assert_true(ended);
 	assert_got("disconnect:SLOW_CONSUMER");
 }
@@ -294,6 +320,7 @@ main(void)
 	    CASE(after_an_idle_hour),
 	    CASE(topics),
 	    CASE(a_client_that_does_not_read),
+	    CASE(a_client_that_drips),
 	    CASE(words_of_the_client),
 	    cmocka_unit_test(claims),
 	    cmocka_unit_test(claims_behind_https),
