@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #include "banned.h"
 
 /* A line up to PIPE_BUF is written whole, whatever else writes to the same pipe. */
@@ -58,15 +60,37 @@ add(struct line *l, const char *s, size_t len)
 	l->len += len;
 }
 
+/* Whether a control character begins at s: C0, DEL, or C1 (U+0080 to U+009F, two bytes). In what is no UTF-8 any high byte
+ * may be C1. */
+static bool
+is_control(const char *s, bool utf8)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	if (p[0] < 0x20 || p[0] == 0x7f || (p[0] >= 0x80 && !utf8))
+		return true;
+	return p[0] == 0xc2 && p[1] < 0xa0;
+}
+
+static void
+add_hex(struct line *l, char byte)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char c = (unsigned char)byte;
+	char esc[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
+
+	add(l, esc, sizeof(esc));
+}
+
 static void
 add_value(struct line *l, const char *s)
 {
-	static const char hex[] = "0123456789abcdef";
+	bool utf8 = text_utf8_valid(s, strlen(s));
 
 	if (s[0] && !s[strcspn(s, " \"=\\")]) {
 		const char *p = s;
 
-		while ((unsigned char)*p > 0x20 && *p != 0x7f)
+		while (*p && !is_control(p, utf8))
 			p++;
 		if (!*p) {
 			add(l, s, strlen(s));
@@ -75,15 +99,13 @@ add_value(struct line *l, const char *s)
 	}
 	add(l, "\"", 1);
 	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\') {
+		if (*s == '"' || *s == '\\') {
 			add(l, "\\", 1);
 			add(l, s, 1);
-		} else if (c < 0x20 || c == 0x7f) {
-			char esc[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
-
-			add(l, esc, sizeof(esc));
+		} else if (is_control(s, utf8)) {
+			add_hex(l, *s);
+			if (utf8 && (unsigned char)*s == 0xc2)
+				add_hex(l, *++s);
 		} else {
 			add(l, s, 1);
 		}

@@ -2,7 +2,7 @@
  * log.h: one structured line per event, on stderr, for the supervisor to keep.
  *
  * logfmt: `level=info prog=api event=request method=GET ... `. Values are quoted and escaped, so a
- * stranger's bytes cannot forge a line. Only programs log. Never give it a secret.
+ * stranger's bytes cannot forge a line, nor move the cursor of the terminal that shows it. Only programs log. Never give it a secret.
  */
 #ifndef DAPUR_LOG_H
 #define DAPUR_LOG_H

@@ -69,6 +69,17 @@ values(void **state)
 	    {"x\nlevel=error", "\"x\\x0alevel=error\""},
 	    {"\x1b[31m\x7f", "\"\\x1b[31m\\x7f\""},
 	    {"\xc3\xa9", "\xc3\xa9"},
+	    {"\xc2\xa0", "\xc2\xa0"},
+	    {"\xf0\x9f\x8d\x9b", "\xf0\x9f\x8d\x9b"}, /* its bytes 9f, 8d, 9b are no C1 */
+	    {"a\xc2\x9b"
+	     "31mb",
+		"\"a\\xc2\\x9b31mb\""}, /* CSI in UTF-8 */
+	    {"\xc2\x80\xc2\x9f", "\"\\xc2\\x80\\xc2\\x9f\""},
+	    {"a\x9b"
+	     "31m",
+		"\"a\\x9b31m\""},                    /* CSI in one byte */
+	    {"\xc3\xa9\xff", "\"\\xc3\\xa9\\xff\""}, /* no UTF-8: all of it */
+	    {"\xc2", "\"\\xc2\""},
 	};
 	char expected[200];
 
