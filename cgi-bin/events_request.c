@@ -18,7 +18,9 @@
 enum {
 	LIMIT_DEFAULT = 100, /* events of a page */
 	PAGE_MAX = 1 << 20,  /* bytes of a page, but for its last event */
-	LAST_FRAMES = 512,   /* room beside the queue for a heartbeat or the last word */
+	RETRY_SOON_S = 2,
+	RETRY_LATE_S = 30,
+	LAST_FRAMES = 512, /* room beside the queue for a heartbeat or the last word */
 };
 
 /* Nothing more will be put: what is queued leaves, then the stream is closed. */
@@ -50,7 +52,7 @@ sse_frame(struct buf *b, const struct feed_frame *f)
 	char position[POSITION_CAP];
 
 	if (f->final) /* EventSource returns for ever: seldom, then */
-		buf_adds(b, "retry: 30000\n");
+		buf_printf(b, "retry: %d\n", RETRY_LATE_S * 1000);
 	if (name)
 		buf_printf(b, "event: %s\n", name);
 	if (f->position) {
@@ -181,11 +183,13 @@ page_refused(struct stream *s, const struct feed_frame *f)
 	}
 	for (enum err_code code = E_OK + 1; code < E_COUNT; code++)
 		if (f->final && strcmp(err_info(code)->name, f->code) == 0)
-			(void)fail(&e, code, NULL);
+			(void)fail(&e, code, "%s", f->message);
 	if (e.code == E_OK)
 		(void)fail(&e, E_UNAVAILABLE, NULL);
 	if (e.code == E_UNAVAILABLE)
-		e.retry_after_s = 2;
+		e.retry_after_s = RETRY_SOON_S;
+	if (e.code == E_TOO_MANY_REQUESTS)
+		e.retry_after_s = RETRY_LATE_S;
 	send_error(s, &e);
 }
 

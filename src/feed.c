@@ -62,23 +62,29 @@ end(struct feed *f)
 		f->sink->end(f->arg);
 }
 
+/* The frame's code, message and final are given. */
 static void
-disconnect(struct feed *f, const char *code, const char *message, bool reconnect)
+disconnect_frame(struct feed *f, struct feed_frame frame, bool reconnect)
 {
-	struct feed_frame frame;
 	struct buf b = {0};
 
 	if (f->ended)
 		return;
-	frame_disconnect(&b, code, message, reconnect);
-	frame = (struct feed_frame){.kind = FEED_DISCONNECT,
-	    .text = b.bytes,
-	    .len = b.len,
-	    .code = code,
-	    .final = !reconnect};
+	frame_disconnect(&b, frame.code, frame.message, reconnect);
+	frame.kind = FEED_DISCONNECT;
+	frame.text = b.bytes;
+	frame.len = b.len;
 	f->sink->write(f->arg, &frame);
 	buf_free(&b);
 	end(f);
+}
+
+static void
+disconnect(struct feed *f, const char *code, const char *message, bool reconnect)
+{
+	disconnect_frame(f,
+	    (struct feed_frame){.code = code, .message = message, .final = !reconnect},
+	    reconnect);
 }
 
 static void
@@ -203,9 +209,16 @@ join(struct feed *f, const struct who *w)
 		disconnect_for(f, E_FORBIDDEN);
 		return;
 	}
+	if (!hub_join(&f->client, w->sppg_id)) {
+		disconnect_frame(f,
+		    (struct feed_frame){.code = err_info(E_TOO_MANY_REQUESTS)->name,
+			.message = "the kitchen has as many feeds open as it may",
+			.final = true},
+		    true);
+		return;
+	}
 	f->known = true;
 	f->who = *w;
-	hub_join(&f->client, f->who.sppg_id);
 }
 
 /* The session holds. A person whose rights have changed has to open the feed anew. */

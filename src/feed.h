@@ -30,8 +30,10 @@ struct feed_frame {
 	const struct position *position; /* after this frame; NULL: as before */
 	const char *text;                /* one line without its newline */
 	size_t len;
-	const char *code; /* of DISCONNECT */
-	bool final;       /* of DISCONNECT: coming back at once is of no use */
+	/* of DISCONNECT */
+	const char *code;
+	const char *message;
+	bool final; /* coming back at once is of no use */
 };
 
 struct feed_sink {

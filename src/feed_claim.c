@@ -119,5 +119,6 @@ feed_hub_options(struct hub_options *ret, const struct conf *c, const char *conf
 		.linger_ms =
 		    strcmp(c->redis, "none") == 0 ? ASK_LINGER_NONE_MS : ASK_LINGER_MS},
 	    .check_ms = c->heartbeat_ms / 2,
+	    .tenant_max = c->feed_streams_tenant,
 	};
 }

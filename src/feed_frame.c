@@ -86,6 +86,7 @@ feed_refuse(const struct feed_sink *sink, void *arg, const struct err *e)
 	struct buf b = {0};
 	struct feed_frame frame = {.kind = FEED_DISCONNECT,
 	    .code = err_info(e->code)->name,
+	    .message = e->text,
 	    .final = e->code != E_UNAVAILABLE};
 
 	frame_disconnect(&b, frame.code, e->text, e->code == E_UNAVAILABLE);

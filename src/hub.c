@@ -120,17 +120,22 @@ hub_add(struct hub *h, struct hub_client *c, const struct hub_client_ops *ops)
 	h->clients = c;
 }
 
-void
+bool
 hub_join(struct hub_client *c, const char *sppg_id)
 {
 	struct hub_tenant *t = find(c->hub, sppg_id, strlen(sppg_id));
+	long max = c->hub->o->tenant_max;
 
+	if (t && max && t->n_clients >= max)
+		return false;
 	if (!t)
 		t = tenant_new(c->hub, sppg_id);
 	c->tenant = t;
 	c->next_of_tenant = t->clients;
 	t->clients = c;
+	t->n_clients++;
 	t->dirty = true;
+	return true;
 }
 
 void
@@ -142,6 +147,7 @@ hub_remove(struct hub_client *c)
 		while (*at != c)
 			at = &(*at)->next_of_tenant;
 		*at = c->next_of_tenant;
+		c->tenant->n_clients--;
 		c->tenant->left_ms = c->hub->now_ms;
 		if (!c->tenant->clients && !c->hub->o->keep_ms)
 			tenant_free(c->tenant);

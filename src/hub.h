@@ -65,6 +65,7 @@ struct hub_options {
 	struct ask_options ask;
 	long check_ms;     /* a check younger than this is good enough */
 	long keep_ms;      /* a tenant without a client stays subscribed: polls return */
+	long tenant_max;   /* clients of one tenant; 0: as many as come */
 	long away_poll_ms; /* how often to ask PostgreSQL without Redis; 0: never */
 };
 
@@ -79,7 +80,8 @@ int64_t hub_now(const struct hub *h);
 long hub_jitter(struct hub *h, long ms); /* 90 to 110 % */
 
 void hub_add(struct hub *h, struct hub_client *c, const struct hub_client_ops *ops);
-void hub_join(struct hub_client *c, const char *sppg_id); /* c->at says from where */
+/* c->at says from where. False: the tenant has as many clients as it may. */
+bool hub_join(struct hub_client *c, const char *sppg_id) MUST_CHECK;
 void hub_remove(struct hub_client *c);
 
 void hub_timer(struct hub_client *c, int64_t at_ms); /* at most one; INT64_MAX: none */

@@ -21,6 +21,7 @@ struct hub_tenant {
 	struct hub_tenant *next;
 	struct hub *hub;
 	struct hub_client *clients;
+	long n_clients;
 	char *id;
 	struct buf json_id; /* as event lines spell it */
 	bool subscribed;    /* no message is missed now */

@@ -196,6 +196,40 @@ a_client_that_drips(void **state)
 	assert_got("disconnect:SLOW_CONSUMER");
 }
 
+/* One feed more than the kitchen may have: refused, and the one that is there stays. */
+static void
+a_full_kitchen(void **state)
+{
+	struct feed *first;
+
+	(void)state;
+	options.tenant_max = 1;
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	settle();
+	assert_got("connected:e.5");
+	first = feed;
+	open_at("e.5", NULL);
+	assert_asks(FAKE_SESSION, 0);
+	fake_answer_text(SESSION);
+	assert_true(ended);
+	assert_got("disconnect:TOO_MANY_REQUESTS");
+	assert_false(feed_ended(first));
+	publish(6);
+	assert_got("6");
+	/* another kitchen has a count of its own; one that leaves makes room */
+	feed_close(feed);
+	open_at(NULL, NULL);
+	fake_answer_text("kenanga\tu2\tIbu\tSPPG_KEPALA\t99999999999\tREAD");
+	assert_false(feed_ended(feed));
+	feed_close(feed);
+	feed_close(first);
+	joined("e.6", NULL);
+	tail("e.6", 1, 0);
+	assert_got("connected:e.6");
+	options.tenant_max = 0;
+}
+
 static void
 words_of_the_client(void **state)
 {
@@ -321,6 +355,7 @@ main(void)
 	    CASE(topics),
 	    CASE(a_client_that_does_not_read),
 	    CASE(a_client_that_drips),
+	    CASE(a_full_kitchen),
 	    CASE(words_of_the_client),
 	    cmocka_unit_test(claims),
 	    cmocka_unit_test(claims_behind_https),
