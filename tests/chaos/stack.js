@@ -3,26 +3,19 @@
  * its services and the children of these processes, nothing else.
  */
 import { execFile, spawn } from 'node:child_process';
-import { openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Redis from 'ioredis';
 import pg from 'pg';
+import { alive, children } from '../lib/procfs.js';
 
 export const services = ['postgres', 'redis', 'api', 'events', 'relay', 'websocketd', 'nginx'];
 const COMMAND_MS = 240_000;	/* ./dev up may have to build */
 
-export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+/* pid 0 is a service that is not there. */
+const childrenOf = (pid) => (pid ? children(pid) : []);
 
-/** The fields of /proc/PID/stat after the name, or undefined: state, ppid ... */
-function stat(pid)
-{
-	try {
-		const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-		return text.slice(text.lastIndexOf(')') + 2).split(' ');
-	} catch {
-		return undefined;
-	}
-}
+export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 export class Stack {
 	/**
@@ -108,47 +101,25 @@ export class Stack {
 	alive(name)
 	{
 		const pid = this.pid(name);
-		const fields = pid > 0 ? stat(pid) : undefined;
 
-		return fields !== undefined && fields[0] !== 'Z';
-	}
-
-	/** The live children of a process: [{ pid, command }]. */
-	children(parent)
-	{
-		const found = [];
-
-		if (!parent)
-			return found;
-		for (const entry of readdirSync('/proc')) {
-			if (!/^\d+$/.test(entry))
-				continue;
-			const fields = stat(entry);
-			if (!fields || fields[0] === 'Z' || Number(fields[1]) !== parent)
-				continue;
-			try {
-				const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ');
-				found.push({ pid: Number(entry), command });
-			} catch { /* gone meanwhile */ }
-		}
-		return found;
+		return pid > 0 && alive(pid);
 	}
 
 	/** The pids of what a service supervises: workers, streams, backends. */
-	workers(name) { return this.children(this.pid(name)).map((c) => c.pid); }
+	workers(name) { return childrenOf(this.pid(name)).map((c) => c.pid); }
 
 	/** The helpers by which streams ask PostgreSQL. */
 	helpers()
 	{
 		return [...this.workers('events'), ...this.workers('websocketd')]
-			.flatMap((pid) => this.children(pid))
+			.flatMap(childrenOf)
 			.filter((c) => / ask /.test(c.command)).map((c) => c.pid);
 	}
 
 	/** PostgreSQL's processes that serve somebody. */
 	backends()
 	{
-		return this.children(this.pid('postgres'))
+		return childrenOf(this.pid('postgres'))
 			.filter((c) => /^postgres: dapur_/.test(c.command)).map((c) => c.pid);
 	}
 

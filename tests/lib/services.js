@@ -3,11 +3,13 @@
  * and the processes below them. What a file stops is started at its end.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pidOf } from './proc.js';
+import { children } from './procfs.js';
 import { atEnd } from './suite.js';
+
+export { alive, children } from './procfs.js';
 
 const dev = process.env.DAPUR_DEV || fileURLToPath(new URL('../../dev', import.meta.url));
 
@@ -17,36 +19,6 @@ export async function service(what, ...names)
 	if (what === 'stop')
 		atEnd(() => service('start', ...names));
 	await promisify(execFile)(dev, [what, ...names], { timeout: 90_000 });
-}
-
-/* The fields of /proc/PID/stat after the name: state, parent... */
-function stat(pid)
-{
-	try {
-		const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-		return text.slice(text.lastIndexOf(')') + 2).split(' ');
-	} catch {
-		return undefined;
-	}
-}
-
-/** Whether a process is there and no zombie. */
-export const alive = (pid) => !['Z', undefined].includes(stat(pid)?.[0]);
-
-/** The live children of a process: [{ pid, command }]. */
-export function children(parent)
-{
-	return readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).flatMap((entry) => {
-		const fields = stat(entry);
-		if (!fields || fields[0] === 'Z' || Number(fields[1]) !== parent)
-			return [];
-		try {
-			return [{ pid: Number(entry),
-			    command: readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() }];
-		} catch {
-			return [];
-		}
-	});
 }
 
 /** The pids of what a service supervises: workers, streams, backends. */
