@@ -142,7 +142,7 @@ fail_violation(const struct violation *v, const char *message, struct err *e)
 	return fail(e, v->code, "%s", text);
 }
 
-/* What PostgreSQL refused, as an error of the contract. */
+/* What PostgreSQL refused, as an error of dapur-api(7). */
 static int
 fail_result(struct db_tx *tx, const PGresult *res, struct err *e)
 {

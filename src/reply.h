@@ -32,7 +32,7 @@ struct reply_page {
 void reply_success(struct reply *r, const char *data, size_t len,
     const struct reply_page *page, const char *position);
 
-/* The error as the contract has it, or as RFC 9457 when problem. */
+/* The error as dapur-api(7) has it, or as RFC 9457 when problem. */
 void
 reply_error(struct reply *r, const struct err *e, const char *request_id, bool problem);
 
