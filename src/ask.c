@@ -210,8 +210,9 @@ give_up(struct ask *a, bool stuck)
 		answer(a, ASK_AWAY, "", 0);
 }
 
+/* Takes over what text holds. */
 static void
-queue(struct ask *a, const struct buf *text, ask_fn *fn, void *arg)
+queue(struct ask *a, struct buf *text, ask_fn *fn, void *arg)
 {
 	struct question *q = xmalloc(sizeof(*q) + text->len);
 
@@ -225,6 +226,7 @@ queue(struct ask *a, const struct buf *text, ask_fn *fn, void *arg)
 	a->last = &q->next;
 	if (a->fd >= 0)
 		buf_add(&a->out, q->text, q->len);
+	buf_free(text);
 }
 
 void
@@ -234,7 +236,6 @@ ask_who(struct ask *a, const char *hash, ask_fn *fn, void *arg)
 
 	buf_printf(&b, "who\t%s\n", hash);
 	queue(a, &b, fn, arg);
-	buf_free(&b);
 }
 
 void
@@ -244,7 +245,6 @@ ask_log(struct ask *a, const struct ask_page *p, ask_fn *fn, void *arg)
 
 	buf_printf(&b, "log\t%s\t%lld\t%ld\n", p->sppg_id, p->after, p->limit);
 	queue(a, &b, fn, arg);
-	buf_free(&b);
 }
 
 void

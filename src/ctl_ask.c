@@ -21,55 +21,48 @@ enum {
 	END_AWAY = 75,
 };
 
+/* Prints the first column of the first row, then the second of all rows if there is one: a session, or a log. */
 static int
-answer_who(struct db *db, char **words)
+answer(struct db *db, enum query q, struct db_params params)
 {
 	struct db_rows rows;
 	struct db_tx tx;
 	struct err e;
 	int end = END_AWAY;
 
-	if (strlen(words[1]) != WHO_HASH_HEX)
-		return END_MALFORMED;
 	err_reset(&e);
 	db_begin_alone(db, &tx);
-	if (db_run(&tx, Q_SESSION_LINE, PARAMS(words[1]), &rows, &e) == 0) {
-		const char *line = db_text(&rows, 0, 0);
+	if (db_run(&tx, q, params, &rows, &e) == 0) {
+		const char *first = db_n_rows(&rows) ? db_text(&rows, 0, 0) : NULL;
 
-		if (line)
-			printf("%s\n", line);
-		end = line ? END_OK : END_NONE;
+		end = first ? END_OK : END_NONE;
+		if (first)
+			puts(first);
+		for (size_t i = 0; q == Q_ASK_LOG && i < db_n_rows(&rows); i++)
+			if (db_text(&rows, i, 1))
+				puts(db_text(&rows, i, 1));
 	}
 	db_end(&tx);
 	return end;
 }
 
 static int
+answer_who(struct db *db, char **words)
+{
+	if (strlen(words[1]) != WHO_HASH_HEX)
+		return END_MALFORMED;
+	return answer(db, Q_SESSION_LINE, PARAMS(words[1]));
+}
+
+static int
 answer_log(struct db *db, char **words)
 {
-	struct db_rows rows;
-	struct db_tx tx;
-	struct err e;
-	int end = END_AWAY;
+	long limit = strtol(words[3], NULL, 10);
 
 	if (strspn(words[2], "0123456789") != strlen(words[2]) || strlen(words[2]) > 18 ||
-	    !words[2][0] || strtol(words[3], NULL, 10) < 1 ||
-	    strtol(words[3], NULL, 10) > PAGE_EVENTS_MAX)
+	    !words[2][0] || limit < 1 || limit > PAGE_EVENTS_MAX)
 		return END_MALFORMED;
-	err_reset(&e);
-	db_begin_alone(db, &tx);
-	if (db_run(&tx, Q_ASK_LOG, PARAMS(words[1], words[2], words[3]), &rows, &e) ==
-	    0) {
-		end = db_n_rows(&rows) ? END_OK : END_NONE;
-		for (size_t i = 0; i < db_n_rows(&rows); i++) {
-			if (i == 0)
-				printf("%s\n", db_text(&rows, 0, 0));
-			if (db_text(&rows, i, 1))
-				printf("%s\n", db_text(&rows, i, 1));
-		}
-	}
-	db_end(&tx);
-	return end;
+	return answer(db, Q_ASK_LOG, PARAMS(words[1], words[2], words[3]));
 }
 
 /* Splits at TAB into at most four words; returns how many there are. */
