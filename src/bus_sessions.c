@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus_keys.h"
+#include "clock.h"
 #include "mem.h"
 
 #include "banned.h"
@@ -32,15 +32,6 @@ struct bus_sessions {
 	int64_t now_ms;
 	struct slot slots[SLOTS];
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* A hash is as good as random. */
 static struct slot *
@@ -156,7 +147,7 @@ hear(struct bus_sessions *s)
 	struct err e;
 
 	err_reset(&e);
-	s->now_ms = now_ms();
+	s->now_ms = clock_ms();
 	if (!bus_link_is_open(s->link))
 		subscribe(s, &e);
 	for (int i = 0; bus_link_is_open(s->link); i++) {
