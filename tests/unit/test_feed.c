@@ -1,15 +1,22 @@
 /* Who may have a feed, its frames, heartbeats and limits. */
 #include "feed_play.h"
 
+/* An open feed that has everything up to e.5. */
+static void
+watching(void)
+{
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	settle();
+	assert_got("connected:e.5");
+}
+
 static void
 heartbeats(void **state)
 {
 	(void)state;
 	conf.heartbeat_ms = 1000;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	step(1200);
 	settle(); /* the session is looked at */
 	assert_asks(FAKE_TAIL, 5);
@@ -25,10 +32,7 @@ static void
 revocation(void **state)
 {
 	(void)state;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	fake_revoke("melati", "ffff");
 	assert_false(ended);
 	fake_revoke("melati", "ffff " HASH);
@@ -42,10 +46,7 @@ a_session_ends_unannounced(void **state)
 {
 	(void)state;
 	conf.heartbeat_ms = 1000;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	step(1200);
 	fake_answer_text("-");
 	assert_asks(FAKE_TAIL, 5);
@@ -150,10 +151,7 @@ static void
 a_client_that_does_not_read(void **state)
 {
 	(void)state;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	full = true;
 	publish(6);
 	publish(7);
@@ -175,10 +173,7 @@ static void
 a_client_that_drips(void **state)
 {
 	(void)state;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	full = true;
 	publish(6);
 	for (int i = 0; i < 5; i++) {
@@ -204,10 +199,7 @@ a_full_kitchen(void **state)
 
 	(void)state;
 	options.tenant_max = 1;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	assert_got("connected:e.5");
+	watching();
 	first = feed;
 	open_at("e.5", NULL);
 	assert_asks(FAKE_SESSION, 0);
@@ -234,10 +226,7 @@ static void
 words_of_the_client(void **state)
 {
 	(void)state;
-	joined("e.5", NULL);
-	tail("e.5", 1, 0);
-	settle();
-	got[0] = '\0';
+	watching();
 	feed_hear(feed, "PING", 4);
 	feed_hear(feed, "{\"type\":\"ping\"}", 15);
 	feed_hear(feed, "anything", 8);
