@@ -295,7 +295,8 @@ tell_sessions(struct serving *s)
 	if (!s->app->bus)
 		return;
 	err_reset(&e);
-	if (out->session_line &&
+	/* one that was read long ago may be older than its revocation */
+	if (out->session_line && time(NULL) < s->a.now_s + BUS_SESSION_LATE_S &&
 	    bus_session_put(s->app->bus, out->session_hash, out->session_line,
 		strlen(out->session_line), BUS_SESSION_TTL_S, &e) < 0)
 		log_event(LOG_DEBUG, "session-cache", "detail", e.detail, NULL);

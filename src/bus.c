@@ -338,6 +338,7 @@ struct drop {
 	const char *sppg_id;
 	const char *const *hashes;
 	size_t n;
+	struct bus_text sign; /* before each hash in the message */
 	char error[128];
 };
 
@@ -350,27 +351,31 @@ on_dropped(void *arg, const struct bus_value *v)
 		snprintf(d->error, sizeof(d->error), "%s", v->text);
 }
 
-/* A mark instead of DEL: a stream that asked PostgreSQL before the COMMIT caches with NX, and so cannot bring
- * the session back. */
+/* A mark, not DEL alone: a stream that asked PostgreSQL before the COMMIT caches with NX, and so cannot bring
+ * the session back. The DEL is for a Redis that is full and refuses to SET. */
 static void
 queue_drop(struct bus *b, void *arg)
 {
 	struct drop *d = arg;
 	char key[BUS_KEY_CAP], ttl[24], *joined, *p;
+	struct bus_text del[] = {BUS_TEXT("DEL"), {0}};
 	struct bus_text set[] = {BUS_TEXT("SET"), {0}, BUS_TEXT(BUS_REVOKED),
-	    BUS_TEXT("EX"), bus_number(BUS_SESSION_TTL_S, ttl)};
+	    BUS_TEXT("EX"), bus_number(BUS_REVOKED_TTL_S, ttl)};
 	struct bus_text tell[] = {BUS_TEXT("PUBLISH"), {0}, {0}};
 	size_t len = 0;
 
 	for (size_t i = 0; i < d->n; i++) {
-		set[1] = bus_key(key, BUS_SESSION_KEY, d->hashes[i]);
+		del[1] = set[1] = bus_key(key, BUS_SESSION_KEY, d->hashes[i]);
+		bus_link_send(b->link, del, N_ELEMENTS(del), on_dropped, d);
 		bus_link_send(b->link, set, N_ELEMENTS(set), on_dropped, d);
-		len += strlen(d->hashes[i]) + 1;
+		len += d->sign.len + strlen(d->hashes[i]) + 1;
 	}
 	p = joined = xmalloc(len);
 	for (size_t i = 0; i < d->n; i++) {
 		size_t n = strlen(d->hashes[i]);
 
+		memcpy(p, d->sign.s, d->sign.len);
+		p += d->sign.len;
 		memcpy(p, d->hashes[i], n);
 		p[n] = ' ';
 		p += n + 1;
@@ -381,20 +386,41 @@ queue_drop(struct bus *b, void *arg)
 	free(joined);
 }
 
+static int
+send_drop(struct bus *b, struct drop *d, struct err *e)
+{
+	if (d->n == 0)
+		return 0;
+	if (exchange(b, queue_drop, d, e) < 0)
+		return -1;
+	if (d->error[0])
+		return fail_detail(e, E_UNAVAILABLE, "redis: %s", d->error);
+	/* Redis writes to every subscriber before it takes the next command */
+	return bus_ping(b, e);
+}
+
 int
 bus_session_drop(struct bus *b, const char *sppg_id, const char *const *hashes, size_t n,
     struct err *e)
 {
-	struct drop d = {.sppg_id = sppg_id, .hashes = hashes, .n = n};
+	struct drop d = {.sppg_id = sppg_id,
+	    .hashes = hashes,
+	    .n = n,
+	    .sign = BUS_TEXT("")};
 
-	if (n == 0)
-		return 0;
-	if (exchange(b, queue_drop, &d, e) < 0)
-		return -1;
-	if (d.error[0])
-		return fail_detail(e, E_UNAVAILABLE, "redis: %s", d.error);
-	/* Redis writes to every subscriber before it takes the next command */
-	return bus_ping(b, e);
+	return send_drop(b, &d, e);
+}
+
+int
+bus_session_doubt(struct bus *b, const char *sppg_id, const char *const *hashes, size_t n,
+    struct err *e)
+{
+	struct drop d = {.sppg_id = sppg_id,
+	    .hashes = hashes,
+	    .n = n,
+	    .sign = BUS_TEXT(BUS_DOUBT)};
+
+	return send_drop(b, &d, e);
 }
 
 int

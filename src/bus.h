@@ -12,13 +12,9 @@
 
 #include "base.h"
 #include "buf.h"
+#include "bus_keys.h"
 #include "bus_link.h"
 #include "err.h"
-
-enum {
-	BUS_SESSION_TTL_S =
-	    60, /* longest life of a cached session: a lost revocation lasts no longer */
-};
 
 struct bus;
 
@@ -71,11 +67,15 @@ int bus_session_get(struct bus *b, const char *hash_hex, struct buf *ret,
     struct err *e) MUST_CHECK;
 
 /*
- * Revokes: marks each session's cache entry so that the streams ask PostgreSQL, and tells open feeds of the
- * tenant and the workers on dapur:revoke:<sppgId>; it was written to all of them when this returns. Call it after
+ * Revokes: marks each session's cache entry so that the streams ask PostgreSQL, ends the open feeds and makes the workers
+ * forget by a message on dapur:revoke:<sppgId>; it was written to all of them when this returns. Call it after
  * COMMIT. n = 0 does nothing. Fails E_UNAVAILABLE.
  */
 int bus_session_drop(struct bus *b, const char *sppg_id, const char *const *hashes,
+    size_t n, struct err *e) MUST_CHECK;
+
+/* As bus_session_drop(), for sessions that may hold: open feeds stay, and ask PostgreSQL. */
+int bus_session_doubt(struct bus *b, const char *sppg_id, const char *const *hashes,
     size_t n, struct err *e) MUST_CHECK;
 
 /* Whether Redis answers now. Fails E_UNAVAILABLE. */

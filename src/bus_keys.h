@@ -16,11 +16,23 @@
 #define BUS_SESSION_KEY "dapur:session:%s" /* a line of who.h, or BUS_REVOKED */
 #define BUS_TICKET_KEY "dapur:ticket:%s"   /* exists: the ticket is used up */
 #define BUS_REVOKE_CHANNEL \
-	"dapur:revoke:"         /* + sppgId; message: session hashes joined by spaces */
+	"dapur:revoke:" /* + sppgId; message: hashes of ended sessions joined by spaces */
+#define BUS_DOUBT "?"   /* before such a hash: it may have ended, ask PostgreSQL */
 #define BUS_UPDATES ":updates:" /* <topic>:updates:<sppgId> */
 #define BUS_MARKER_KEY "dapur:relay:marker"
 
 #define BUS_REVOKED "-" /* ask PostgreSQL; do not cache */
+
+/*
+ * A cached session is believed for so long. Who ends a session says so in Redis, and for whoever cannot (another program;
+ * Redis was away) the relay does, a relay_interval_ms later: this is the bound when no relay runs. Each idle
+ * stream asks PostgreSQL as often, under websocketd by a process of its own.
+ */
+#define BUS_SESSION_TTL_S 300
+/* The mark BUS_REVOKED keeps out what was read from PostgreSQL before the revocation and comes late: it has to live longer
+ * than BUS_SESSION_LATE_S, after which nobody caches an answer. */
+#define BUS_REVOKED_TTL_S 60
+#define BUS_SESSION_LATE_S 30
 
 /* Every topic that has a channel; ended by NULL. */
 extern const char *const bus_topics[];

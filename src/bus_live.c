@@ -16,8 +16,6 @@
 #define IDLE_MS 5000    /* an unused command connection is closed */
 #define PAUSE_MIN_MS 20 /* before connecting again */
 #define PAUSE_MAX_MS 2000
-#define SESSION_TTL \
-	"60" /* seconds, as BUS_SESSION_TTL_S: each stream asks PostgreSQL as often */
 #define TICKET_TTL "90" /* seconds: a ticket lives 60 */
 
 /* A tail is asked by two commands; the head comes first. */
@@ -387,9 +385,10 @@ bus_live_session(struct bus_live *l, const char *hash, bus_reply_fn *fn, void *a
 void
 bus_live_session_put(struct bus_live *l, const char *hash, const char *line, size_t len)
 {
-	char key[BUS_KEY_CAP];
+	char key[BUS_KEY_CAP], ttl[24];
 	struct bus_text argv[] = {BUS_TEXT("SET"), bus_key(key, BUS_SESSION_KEY, hash),
-	    {line, len}, BUS_TEXT("NX"), BUS_TEXT("EX"), BUS_TEXT(SESSION_TTL)};
+	    {line, len}, BUS_TEXT("NX"), BUS_TEXT("EX"),
+	    bus_number(BUS_SESSION_TTL_S, ttl)};
 
 	if (ready(l))
 		bus_link_send(l->cmd, argv, N_ELEMENTS(argv), NULL, NULL);

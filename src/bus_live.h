@@ -80,7 +80,7 @@ bool bus_live_ticket(struct bus_live *l, const char *nonce, bus_reply_fn *fn,
 void
 bus_live_forget(struct bus_live *l, const void *arg); /* no callback with arg any more */
 
-/* Caches a session that PostgreSQL told, unless something is cached (a revocation). */
+/* Caches a session that PostgreSQL told at most BUS_SESSION_LATE_S ago, unless something is cached (a revocation). */
 void
 bus_live_session_put(struct bus_live *l, const char *hash, const char *line, size_t len);
 

@@ -61,14 +61,17 @@ lose(struct bus_sessions *s)
 		empty(&s->slots[i]);
 }
 
-/* hashes: joined by spaces */
+/* hashes: joined by spaces; those that are only doubted have to be looked up, too */
 static void
 forget(struct bus_sessions *s, const char *hashes)
 {
 	char hash[HASH_MAX + 1];
 
 	for (const char *p = hashes; *p; p += *p == ' ') {
-		size_t len = strcspn(p, " ");
+		size_t len;
+
+		p += *p == BUS_DOUBT[0];
+		len = strcspn(p, " ");
 
 		if (len <= HASH_MAX) {
 			struct slot *slot;

@@ -77,7 +77,7 @@ revoke(const struct ctl *c, const char *sppg_id, char *hashes)
 		list[n++] = h;
 	if (bus_session_drop(bus, sppg_id, list, n, &e) < 0)
 		fprintf(stderr,
-		    "dapur: redis did not hear it (%s); open feeds end at their next check\n",
+		    "dapur: redis did not hear it (%s); open feeds end when the relay tells it\n",
 		    e.detail);
 	bus_close(bus);
 }

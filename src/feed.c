@@ -14,6 +14,7 @@
 #define CHECK_MS 2000 /* longest wait of a heartbeat for its check */
 #define STALL_MS \
 	2000 /* a client with a full queue that takes nothing for so long is too slow */
+#define DOUBT_MS 1000 /* PostgreSQL had no time for a doubted session: asked again */
 #define NEVER INT64_MAX
 
 struct feed {
@@ -26,8 +27,11 @@ struct feed {
 	unsigned topics; /* bits of bus_topics; all ones: every topic */
 	bool started, looking, known, ended;
 	bool cache_only; /* what is not cached can wait for the next heartbeat */
+	bool doubted;    /* the session may have ended: ask until there is an answer */
+	bool again;      /* what is being asked was asked before the doubt */
 	bool refused_position;
 	int64_t open_by_ms, beat_ms, beat_by_ms, stall_ms;
+	int64_t asked_ms; /* for the session */
 };
 
 static const struct hub_client_ops ops;
@@ -246,15 +250,26 @@ read_session(struct who *ret, const char *line, size_t len)
 	return who_parse(ret, line, len, &unread) == 0;
 }
 
+/* The session was revoked while the question was under way: the answer may be older. */
+static bool
+look_again(struct feed *f)
+{
+	if (!f->again)
+		return false;
+	f->again = f->looking = false;
+	look(f);
+	return true;
+}
+
 static void
 on_asked(void *arg, enum ask_result result, const char *text, size_t len)
 {
 	struct feed *f = arg;
 	struct who w;
 
-	f->looking = false;
-	if (f->ended)
+	if (f->ended || look_again(f))
 		return;
+	f->looking = false;
 	if (result == ASK_NONE) {
 		disconnect_for(f, E_UNAUTHORIZED);
 		return;
@@ -264,9 +279,15 @@ on_asked(void *arg, enum ask_result result, const char *text, size_t len)
 	if (result == ASK_AWAY || !read_session(&w, text, len)) {
 		if (!f->known)
 			disconnect_for(f, E_UNAVAILABLE);
+		else if (f->doubted)
+			f->beat_ms =
+			    hub_now(f->client.hub) + hub_jitter(f->client.hub, DOUBT_MS);
+		set_timer(f);
 		return; /* an open feed stays; the next heartbeat looks again */
 	}
-	bus_live_session_put(hub_bus(f->client.hub), f->claim.hash, text, len);
+	f->doubted = false;
+	if (hub_now(f->client.hub) < f->asked_ms + BUS_SESSION_LATE_S * 1000)
+		bus_live_session_put(hub_bus(f->client.hub), f->claim.hash, text, len);
 	session_holds(f, &w);
 }
 
@@ -276,11 +297,11 @@ on_cached(void *arg, const struct bus_value *v)
 	struct feed *f = arg;
 	struct who w;
 
-	if (f->ended)
+	if (f->ended || look_again(f))
 		return;
 	if (v && v->kind == BUS_STRING && read_session(&w, v->text, v->len) &&
 	    w.expires_s > now_s()) {
-		f->looking = false;
+		f->looking = f->doubted = false;
 		session_holds(f, &w);
 		return;
 	}
@@ -299,6 +320,7 @@ look(struct feed *f)
 	if (f->looking)
 		return;
 	f->looking = true;
+	f->asked_ms = hub_now(f->client.hub);
 	if (!bus_live_session(hub_bus(f->client.hub), f->claim.hash, on_cached, f))
 		ask_who(hub_ask(f->client.hub), f->claim.hash, on_asked, f);
 }
@@ -423,13 +445,19 @@ static void
 on_revoked(struct hub_client *c, const char *hashes, size_t len)
 {
 	struct feed *f = feed_of(c);
+	const char *at = hashes ? memmem(hashes, len, f->claim.hash, WHO_HASH_HEX) : NULL;
 
 	if (f->ended)
 		return;
-	if (!hashes)
+	if (!hashes) {
 		look_in_cache(f);
-	else if (memmem(hashes, len, f->claim.hash, WHO_HASH_HEX))
+	} else if (at > hashes && at[-1] == BUS_DOUBT[0]) {
+		f->doubted = true;
+		f->again = f->looking; /* that was asked before */
+		look(f);
+	} else if (at) {
 		disconnect(f, "UNAUTHORIZED", "the session has ended", true);
+	}
 }
 
 static const struct hub_client_ops ops = {

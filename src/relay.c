@@ -5,7 +5,7 @@
  * compares the heads of all tenants with what it knows to be in Redis, and looks no further while the
  * write-ahead log stands still. It writes by the same script as the actions, which ignores what is there: so several
  * relays, or a relay and a worker, do no harm. A lease in Redis lets one of several work; it doubles as the sign that
- * Redis still has its data.
+ * Redis still has its data. Revoked sessions go the same way (relay_stale.h).
  */
 #include "base.h"
 
@@ -24,6 +24,7 @@
 #include "db.h"
 #include "log.h"
 #include "mem.h"
+#include "relay_stale.h"
 
 #include "banned.h"
 
@@ -57,8 +58,9 @@ struct relay {
 	struct known *known; /* in byte order of sppg_id */
 	size_t n_known;
 	char lsn[LSN_CAP];
-	long long moved_us;     /* when the log last moved */
-	long long checked_us;   /* when everything was last compared */
+	bool untell;          /* Redis lost its data: what it was told of sessions, too */
+	long long moved_us;   /* when the log last moved */
+	long long checked_us; /* when everything was last compared */
 	long long housekept_us; /* 0: never */
 };
 
@@ -403,11 +405,16 @@ look(struct relay *r, struct err *e)
 		free_known(r);
 		return 0;
 	}
+	if (lease == LEASE_NEW)
+		r->untell = true;
 	if (lease == LEASE_NEW || db_now_us() - r->checked_us > RECHECK_US)
 		doubt_everything(r);
+	if (r->untell && relay_stale_again(r->db, e) < 0)
+		return -1;
+	r->untell = false;
 	if (log_moved(r, &moved, e) < 0)
 		return -1;
-	if (moved && sync_all(r, e) < 0) {
+	if (moved && (relay_stale_tell(r->db, r->bus, e) < 0 || sync_all(r, e) < 0)) {
 		r->lsn[0] = '\0'; /* look again, whatever the log does */
 		return -1;
 	}

@@ -82,9 +82,13 @@ create function dapur.login_done(p_email text, p_address text, p_sppg text, p_pe
 begin
 	delete from dapur.login_try where what = 'account ' || p_email;
 	update dapur.login_try set n = greatest(n - 1, 0) where what = 'address ' || p_address;
+	-- Whoever changes the person or the kitchen at this moment comes before us or waits, and then finds the session to
+	-- mark it stale. (The update comes first: two that share a row could not both go on to change it.)
 	if p_new_hash is not null then
 		update dapur.person set password_hash = p_new_hash where sppg_id = p_sppg and id = p_person;
 	end if;
+	perform from dapur.person where sppg_id = p_sppg and id = p_person for share;
+	perform from dapur.tenant where id = p_sppg for share;
 	delete from dapur.session where token_hash in (select s.token_hash from dapur.session s
 	    where s.sppg_id = p_sppg and s.person_id = p_person order by s.created_at desc offset 49);
 	insert into dapur.session (token_hash, sppg_id, person_id, expires_at, address, user_agent)
@@ -101,6 +105,87 @@ create function dapur.logout(p_hash text, p_all bool) returns setof text
 	returning s.token_hash
 $$;
 
+-- What the cache must unlearn --------------------------------------------------------------------
+
+-- Sessions that ended, or whose cached line is wrong now, whoever changed it: an outbox, as the event log is. The relay
+-- reads it and tells Redis; until Redis took it a row stays. Too many rows do no harm: streams just ask.
+create table dapur.session_stale (
+	n bigint generated always as identity primary key,
+	sppg_id text not null,
+	token_hash text not null,
+	at timestamptz not null default clock_timestamp(),
+	told_at timestamptz -- kept a while: a Redis that comes back with old data has to be told again
+);
+
+create index session_stale_untold on dapur.session_stale (n) where told_at is null;
+
+create function dapur.session_stale_wake() returns trigger
+    language plpgsql security definer as $$
+begin
+	perform pg_notify('dapur_wake', '');
+	return null;
+end $$;
+
+-- Our actions tell Redis themselves; a foreign writer wakes the relay.
+create trigger session_stale_wake after insert on dapur.session_stale
+    for each row when (coalesce(current_setting('dapur.tenant', true), '') = '')
+    execute function dapur.session_stale_wake();
+
+create function dapur.session_ended() returns trigger
+    language plpgsql security definer as $$
+begin
+	insert into dapur.session_stale (sppg_id, token_hash)
+	select s.sppg_id, s.token_hash from was s where s.expires_at > now();
+	return null;
+end $$;
+
+create trigger session_ended after delete on dapur.session referencing old table as was
+    for each statement execute function dapur.session_ended();
+create trigger session_changed after update on dapur.session referencing old table as was
+    for each statement execute function dapur.session_ended();
+
+create function dapur.person_sessions_stale() returns trigger
+    language plpgsql security definer as $$
+begin
+	insert into dapur.session_stale (sppg_id, token_hash)
+	select s.sppg_id, s.token_hash from dapur.session s
+	where s.sppg_id = new.sppg_id and s.person_id = new.id and s.expires_at > now();
+	return null;
+end $$;
+
+-- A person who is deleted takes the sessions along.
+create trigger person_sessions_stale after update on dapur.person for each row
+    when ((old.role, old.active, old.name, old.email) is distinct from (new.role, new.active, new.name, new.email))
+    execute function dapur.person_sessions_stale();
+
+create function dapur.tenant_sessions_stale() returns trigger
+    language plpgsql security definer as $$
+begin
+	insert into dapur.session_stale (sppg_id, token_hash)
+	select s.sppg_id, s.token_hash from dapur.session s where s.sppg_id = new.id and s.expires_at > now();
+	return null;
+end $$;
+
+create trigger tenant_sessions_stale after update on dapur.tenant for each row
+    when ((old.status, old.name, old.tier, old.timezone) is distinct from (new.status, new.name, new.tier, new.timezone))
+    execute function dapur.tenant_sessions_stale();
+
+create function dapur.role_sessions_stale() returns trigger
+    language plpgsql security definer as $$
+begin
+	insert into dapur.session_stale (sppg_id, token_hash)
+	select s.sppg_id, s.token_hash
+	from dapur.person p join dapur.session s on s.sppg_id = p.sppg_id and s.person_id = p.id
+	where p.role in (old.role, new.role) and s.expires_at > now();
+	return null;
+end $$;
+
+create trigger role_sessions_stale after insert or update or delete on dapur.role_permission
+    for each row execute function dapur.role_sessions_stale();
+
+-- DELETE says whose sessions end; TRUNCATE would not.
+create trigger refuse_truncate before truncate on dapur.session execute function dapur.refuse_truncate();
+
 -- Row-level security: a transaction without a tenant sees nothing, one with a tenant that tenant alone.
 do $$
 declare
@@ -116,10 +201,14 @@ end $$;
 alter table dapur.tenant enable row level security;
 create policy tenant on dapur.tenant to dapur_app using (id = dapur.tenant());
 
--- The relay reads every tenant's log and nothing else of theirs. Only outside a tenant's transaction: so one login
+-- Nobody but the relay reads or writes it; the triggers are the owner's.
+alter table dapur.session_stale enable row level security;
+
+-- The relay reads every tenant's log, and which sessions Redis has to unlearn, and nothing else of theirs. Only outside a tenant's transaction: so one login
 -- that is a member of both roles (a small host) still sees one kitchen at a time in its actions.
 create policy relay on dapur.event to dapur_relay using (dapur.tenant() is null);
 create policy relay on dapur.tenant_head to dapur_relay using (dapur.tenant() is null);
+create policy relay on dapur.session_stale to dapur_relay using (dapur.tenant() is null);
 
 -- New functions are PUBLIC's again (default privileges of one schema cannot take that away): each migration revokes.
 revoke execute on all functions in schema dapur from public;
@@ -152,4 +241,5 @@ grant select, insert on dapur.quality_check to dapur_app;
 grant select on dapur.program, dapur.menu, dapur.tenant, dapur.tenant_head, dapur.event, dapur.tier,
     dapur.role, dapur.role_permission, dapur.production_transition, dapur.epoch to dapur_app;
 grant select (sppg_id, id, email, name, role, active, created_at) on dapur.person to dapur_app;
-grant select on dapur.event, dapur.tenant_head, dapur.epoch to dapur_relay;
+grant select on dapur.event, dapur.tenant_head, dapur.epoch, dapur.session_stale to dapur_relay;
+grant update (told_at) on dapur.session_stale to dapur_relay;

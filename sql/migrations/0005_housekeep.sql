@@ -26,6 +26,9 @@ begin
 		v_kitchens := v_kitchens + 1;
 	end loop;
 	delete from dapur.session where expires_at < now();
+	-- No cached session lives that long; the day is for who commits late, and for a kitchen without Redis.
+	delete from dapur.session_stale
+	where told_at < now() - interval '15 minutes' or at < now() - interval '1 day';
 	delete from dapur.idempotency where created_at < now() - interval '24 hours';
 	delete from dapur.login_try where since < now() - interval '15 minutes';
 	return v_kitchens;

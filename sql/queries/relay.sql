@@ -1,4 +1,5 @@
--- What dapur-relay asks; run by the role dapur_relay, which sees every tenant's log and nothing else of theirs.
+-- What dapur-relay asks; run by the role dapur_relay, which sees every tenant's log, the sessions that Redis has to
+-- unlearn, and nothing else of theirs.
 
 -- name: relay_listen
 -- Foreign writers NOTIFY; our actions publish themselves.
@@ -7,6 +8,28 @@ listen dapur_wake;
 -- name: relay_lsn
 -- out: where the write-ahead log ends; unchanged: nobody wrote anything
 select pg_current_wal_insert_lsn();
+
+-- name: relay_stale
+-- The stale sessions that nobody told yet, a row each kitchen. A session that holds, with other rights maybe, is only
+-- doubted. Nothing is locked while Redis is told: a relay that is stopped in between must not keep them from another.
+-- in: $1 limit of sessions
+-- out: sppg_id, hashes of sessions that ended, hashes of those doubted (separated by spaces, '' for none), rows
+select s.sppg_id,
+    coalesce(string_agg(distinct s.token_hash, ' ') filter (where s.line is null), ''),
+    coalesce(string_agg(distinct s.token_hash, ' ') filter (where s.line is not null), ''),
+    array_agg(s.n)
+from (select t.n, t.sppg_id, t.token_hash, dapur.session_line(t.token_hash) as line
+    from dapur.session_stale t where t.told_at is null order by t.n limit $1::int) s
+group by s.sppg_id;
+
+-- name: relay_stale_told
+-- in: $1 rows
+update dapur.session_stale set told_at = now() where n = any($1::bigint[]);
+
+-- name: relay_stale_again
+-- Redis lost its data: what it was told lately may be cached as before.
+-- in: $1 seconds
+update dapur.session_stale set told_at = null where told_at > now() - make_interval(secs => $1::int);
 
 -- name: relay_heads
 -- out: sppg_id, epoch, seq, floor of every tenant, in byte order of sppg_id

@@ -185,7 +185,7 @@ suite('dapur', () => {
 		await set('Asia/Jayapura');
 	});
 
-	test('the relay\'s role reads the log of all and nothing else', async () => {
+	test('the relay\'s role reads the log of all, notes which revocations it told, and nothing else', async () => {
 		if (!process.env.RELAY_DATABASE_URL)
 			return;
 		const relay = await connect(process.env.RELAY_DATABASE_URL);
@@ -195,5 +195,12 @@ suite('dapur', () => {
 			await assert.rejects(relay.query(`SELECT * FROM dapur.${table} LIMIT 1`),
 			    /permission denied/, table);
 		await assert.rejects(relay.query("UPDATE dapur.event SET line = '{}'"), /permission denied/);
+		await relay.query('SELECT count(*) FROM dapur.session_stale');
+		await relay.query('UPDATE dapur.session_stale SET told_at = now() WHERE n < 0');
+		for (const statement of ['UPDATE dapur.session_stale SET sppg_id = sppg_id', 'DELETE FROM dapur.session_stale',
+		    "INSERT INTO dapur.session_stale (sppg_id, token_hash) VALUES ('x', 'y')"])
+			await assert.rejects(relay.query(statement), /permission denied/, statement);
+		const app = await connect();
+		await assert.rejects(app.query('SELECT * FROM dapur.session_stale'), /permission denied/);
 	});
 });

@@ -135,13 +135,13 @@ static void
 sessions(void **state)
 {
 	struct bus *b = open_bus();
-	const char *hashes[] = {"h1", "h2"};
+	const char *hashes[] = {"h1", "h2"}, *doubted[] = {"h3"};
 	struct buf line;
 
 	(void)state;
 	assert_int_equal(bus_session_put(b, "h1", "line", 4, 5000, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), "line");
-	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "60");
+	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "300");
 	buf_init(&line, 0);
 	assert_int_equal(bus_session_get(b, "h1", &line, &e), 0);
 	assert_string_equal(line.bytes, "line");
@@ -155,6 +155,29 @@ sessions(void **state)
 	assert_int_equal(bus_session_get(b, "h1", &line, &e), 0);
 	assert_int_equal(line.len, 0);
 	buf_free(&line);
+	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "60");
+	assert_int_equal(bus_session_put(b, "h3", "line", 4, 60, &e), 0);
+	assert_int_equal(bus_session_doubt(b, "a b", doubted, 1, &e), 0);
+	assert_string_equal(ask(b, "GET", "dapur:session:h3", NULL, NULL), BUS_REVOKED);
+	bus_close(b);
+}
+
+/* What cannot be marked is forgotten: nobody believes it any more. */
+static void
+a_full_redis_unlearns(void **state)
+{
+	struct bus *b = open_bus();
+	const char *hashes[] = {"h1"};
+
+	(void)state;
+	assert_int_equal(bus_session_put(b, "h1", "line", 4, 60, &e), 0);
+	ask(b, "CONFIG", "SET", "maxmemory", "1");
+	assert_int_equal(bus_session_drop(b, "a b", hashes, 1, &e), -1);
+	assert_int_equal(e.code, E_UNAVAILABLE);
+	assert_string_equal(ask(b, "EXISTS", "dapur:session:h1", NULL, NULL), "0");
+	ask(b, "CONFIG", "SET", "maxmemory", "0");
+	assert_int_equal(bus_session_drop(b, "a b", hashes, 1, &e), 0);
+	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), BUS_REVOKED);
 	bus_close(b);
 }
 
@@ -227,6 +250,7 @@ main(void)
 	    cmocka_unit_test(the_script_may_be_forgotten),
 	    cmocka_unit_test(restores_the_head),
 	    cmocka_unit_test(sessions),
+	    cmocka_unit_test(a_full_redis_unlearns),
 	    cmocka_unit_test(a_restart_costs_no_call),
 	    cmocka_unit_test(a_stopped_redis_is_bounded),
 	    cmocka_unit_test(none_and_nonsense),

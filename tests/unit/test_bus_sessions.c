@@ -58,6 +58,13 @@ drop(struct bus *b, const char *one, const char *two)
 }
 
 static void
+doubt(struct bus *b, const char *hash)
+{
+	err_reset(&e);
+	assert_int_equal(bus_session_doubt(b, "a b", &hash, 1, &e), 0);
+}
+
+static void
 known_until_revoked(void **state)
 {
 	struct bus *b = bus_open(&o);
@@ -77,6 +84,9 @@ known_until_revoked(void **state)
 		assert_false(knows(s, "h1") || knows(t, "h1"));
 		assert_true(knows(s, "h2"));
 		drop(b, "h0", "h2");
+		assert_false(knows(s, "h2"));
+		keep(s, "h2");
+		doubt(b, "h2");
 		assert_false(knows(s, "h2"));
 	}
 	bus_sessions_close(t);

@@ -1,6 +1,8 @@
 /* Who may have a feed, its frames, heartbeats and limits. */
 #include "feed_play.h"
 
+#include "bus_keys.h"
+
 /* An open feed that has everything up to e.5. */
 static void
 watching(void)
@@ -39,6 +41,58 @@ revocation(void **state)
 	assert_true(ended);
 	publish(6);
 	assert_got("disconnect:UNAUTHORIZED");
+}
+
+/* It may still hold: PostgreSQL is asked, and what was asked before does not count. */
+static void
+doubt(void **state)
+{
+	(void)state;
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	fake_revoke("melati", "ffff ?" HASH);
+	fake_answer_text(SESSION); /* of before */
+	assert_asks(FAKE_SESSION, 0);
+	fake_answer_text("-");
+	assert_asks(FAKE_WHO, 0);
+	fake_revoke("melati", "?" HASH);
+	fake_answer_ask(ASK_OK, SESSION "\n"); /* of before */
+	fake_answer_text("-");
+	assert_asks(FAKE_WHO, 0);
+	fake_answer_ask(ASK_OK, SESSION "\n");
+	assert_asks(FAKE_NOTHING, 0);
+	publish(6);
+	assert_got("connected:e.5 6");
+	fake_revoke("melati", "?" HASH);
+	fake_answer_text("-");
+	fake_answer_ask(ASK_AWAY, "");
+	assert_asks(FAKE_NOTHING, 0);
+	step(1200); /* far less than a heartbeat */
+	fake_answer_text("-");
+	tail("e.6", 1, 0);
+	assert_asks(FAKE_WHO, 0);
+	fake_answer_ask(ASK_NONE, "");
+	assert_true(ended);
+	assert_got("heartbeat:e.6 disconnect:UNAUTHORIZED");
+}
+
+static void
+a_late_answer_is_not_cached(void **state)
+{
+	(void)state;
+	conf.heartbeat_ms = 3600000;
+	joined("e.5", NULL);
+	tail("e.5", 1, 0);
+	fake_answer_text("-");
+	assert_asks(FAKE_WHO, 0);
+	step(BUS_SESSION_LATE_S * 1000);
+	fake_answer_ask(ASK_OK, SESSION "\n");
+	assert_false(ended);
+	assert_int_equal(fake_n_cached(), 0);
+	fake_revoke("melati", "?" HASH);
+	fake_answer_text("-");
+	fake_answer_ask(ASK_OK, SESSION "\n");
+	assert_int_equal(fake_n_cached(), 1);
 }
 
 static void
@@ -336,6 +390,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(heartbeats),
 	    CASE(revocation),
+	    CASE(doubt),
+	    CASE(a_late_answer_is_not_cached),
 	    CASE(a_session_ends_unannounced),
 	    CASE(redis_came_back),
 	    CASE(a_changed_role),
