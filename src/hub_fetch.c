@@ -182,16 +182,17 @@ learn_head(struct hub_tenant *t, const struct position *p)
 		t->head = t->seen;
 }
 
-/* Offers one line of a page. */
-static void
+/* Offers one line of a page; gives its seq, or 0 when it is of another history. */
+static long long
 offer_text(struct hub_tenant *t, const char *text, size_t len)
 {
 	struct line l;
 
 	if (!line_read(&l, text, len) || l.epoch_len != strlen(t->epoch) ||
 	    memcmp(l.epoch, t->epoch, l.epoch_len) != 0)
-		return;
+		return 0;
 	hub_offer(t, &l, text, len);
+	return l.seq;
 }
 
 static void
@@ -283,13 +284,46 @@ take_log(struct hub_tenant *t, const struct position *p, long long floor)
 	place(t);
 }
 
+/* PostgreSQL's log lacks from..to, though it is said to have them: somebody deleted events. Nobody gets them any more. */
+static void
+give_up(struct hub_tenant *t, long long from, long long to)
+{
+	for (struct hub_client *c = t->clients; c; c = c->next_of_tenant) {
+		if (!is_behind(t, c) || c->at.seq + 1 < from || c->at.seq + 1 > to)
+			continue;
+		place_at_head(t, c);
+		c->ops->reset(c, HUB_TOO_OLD);
+	}
+}
+
+/* The lines of a page that begins at seq next, out of a log that ends at head. */
+static void
+offer_page(struct hub_tenant *t, const char *s, size_t len, long long next,
+    long long head)
+{
+	const char *end = s + len, *lf;
+	long n = 0;
+
+	for (; s < end && (lf = memchr(s, '\n', (size_t)(end - s))); s = lf + 1) {
+		long long seq = offer_text(t, s, (size_t)(lf - s));
+
+		n++;
+		if (seq < next)
+			continue;
+		give_up(t, next, seq - 1);
+		next = seq + 1;
+	}
+	if (n < LOG_LIMIT)
+		give_up(t, next, head);
+}
+
 static void
 on_log(void *arg, enum ask_result result, const char *text, size_t len)
 {
 	struct hub_tenant *t = arg;
 	const char *end = text + len, *lf = memchr(text, '\n', len);
 	struct position head;
-	long long floor;
+	long long floor, after;
 
 	t->busy = HUB_IDLE;
 	t->dirty = true;
@@ -300,12 +334,8 @@ on_log(void *arg, enum ask_result result, const char *text, size_t len)
 		return;
 	}
 	take_log(t, &head, floor);
-	for (const char *s = lf + 1; s < end; s = lf + 1) {
-		lf = memchr(s, '\n', (size_t)(end - s));
-		if (!lf)
-			break;
-		offer_text(t, s, (size_t)(lf - s));
-	}
+	after = t->asked_after > floor ? t->asked_after : floor;
+	offer_page(t, lf + 1, (size_t)(end - lf - 1), after + 1, head.seq);
 	t->from_log = any_behind(t);
 	if (t->from_log && hub_misses(t))
 		pause_longer(t);

@@ -139,6 +139,42 @@ suite('positions', () => {
 		none(feeds, 'reset');
 	});
 
+	test('events that somebody deleted: reset, then live; before and behind the hole nothing changes', async () => {
+		const u = await makeTenant({ who: ['kepala'] });
+		const d = await u.login('kepala');
+		await insertMany(u, 10);
+		const { epoch, seq } = await headOf(u);
+		const client = await redis();
+		const key = `dapur:{${u.id}}:log`;
+		await relayed(client, u);
+
+		/* The owner, not the relay: the floor stays where it is. */
+		await owner('DELETE FROM dapur.event WHERE sppg_id = $1 AND seq BETWEEN $2 AND $3', [u.id, seq - 5, seq - 4]);
+		await client.del(key);
+		for (const [after, n] of [[seq - 8, 2], [seq - 6, 0], [seq - 5, 0]]) {
+			const feeds = await openAll(d, { after: `${epoch}.${after}` });
+			for (const feed of feeds) {
+				assert.deepEqual(await feed.next('reset'), { type: 'reset', reason: 'TOO_OLD',
+				    head: `${epoch}.${seq}` }, `${feed.carrier} after ${after}`);
+				assert.equal(feed.events.length, n, feed.carrier);
+			}
+			await closeAll(feeds);
+			await client.del(key);
+		}
+		const feeds = await openAll(d, { after: `${epoch}.${seq - 4}` });
+		assert.deepEqual(await allHaveAll(feeds, u), [4, 4, 4, 4]);
+		none(feeds, 'reset');
+		await closeAll(feeds);
+		/* the end of the log is gone, and Redis lost it, too */
+		await owner('DELETE FROM dapur.event WHERE sppg_id = $1 AND seq > $2', [u.id, seq - 2]);
+		await client.del(key);
+		const last = await openAll(d, { after: `${epoch}.${seq - 1}` });
+		for (const feed of last)
+			assert.equal((await feed.next('reset')).reason, 'TOO_OLD', feed.carrier);
+		await create(d, u);
+		await allHaveAll(last, u, { after: `${epoch}.${seq}` });
+	});
+
 	test('topics: events of others are left out, the position goes on', async () => {
 		const feeds = await openAll(c, { topics: 'menu' });
 

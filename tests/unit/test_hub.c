@@ -275,6 +275,51 @@ without_redis(void **state)
 	assert_true(strstr(got, "7"));
 }
 
+/* Somebody deleted events and left the floor where it was. */
+static void
+holes_in_the_log(void **state)
+{
+	static const struct {
+		const char *head;
+		long long from, to, from2, to2;
+		const char *words;
+	} rows[] = {
+	    {"e 9 0", 8, 9, 1, 0, "connected:e.5 reset:e.9"},
+	    {"e 9 0", 6, 7, 9, 9, "connected:e.5 6 7 reset:e.9"},
+	    {"e 9 0", 6, 7, 1, 0, "connected:e.5 6 7 reset:e.9"},
+	    {"e 9 0", 1, 0, 1, 0, "connected:e.5 reset:e.9"},
+	    {"e 9 0", 6, 9, 1, 0, "connected:e.5 6 7 8 9"},
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		char text[4096];
+
+		finish(state);
+		begin(state);
+		joined("e.5", NULL);
+		tail("e.5", 1, 0);
+		settle();
+		publish(9);
+		for (int k = 0; k < 4; k++) {
+			tail("e.9", 9, 9);
+			step(200);
+		}
+		assert_asks(FAKE_LOG, 5);
+		snprintf(text, sizeof(text), "%s\n", rows[i].head);
+		for (long long seq = rows[i].from; seq <= rows[i].to; seq++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s\n",
+			    event(seq));
+		for (long long seq = rows[i].from2; seq <= rows[i].to2; seq++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s\n",
+			    event(seq));
+		fake_answer_ask(ASK_OK, text);
+		step(1);
+		assert_got(rows[i].words);
+		publish(10);
+		assert_got("10");
+	}
+}
+
 static void
 postgresql_away(void **state)
 {
@@ -315,6 +360,7 @@ main(void)
 	    CASE(a_new_epoch),
 	    CASE(redis_away),
 	    CASE(without_redis),
+	    CASE(holes_in_the_log),
 	    CASE(postgresql_away),
 	};
 
