@@ -6,8 +6,8 @@
 listen dapur_wake;
 
 -- name: relay_lsn
--- out: where the write-ahead log ends; unchanged: nobody wrote anything
-select pg_current_wal_insert_lsn();
+-- out: where the write-ahead log ends; unchanged: nobody wrote anything; the oldest transaction that has not ended
+select pg_current_wal_insert_lsn(), pg_snapshot_xmin(pg_current_snapshot())::xid;
 
 -- name: relay_stale
 -- The stale sessions that nobody told yet, a row each kitchen. A session that holds, with other rights maybe, is only
@@ -32,8 +32,12 @@ update dapur.session_stale set told_at = now() where n = any($1::bigint[]);
 update dapur.session_stale set told_at = null where told_at > now() - make_interval(secs => $1::int);
 
 -- name: relay_heads
--- out: sppg_id, epoch, seq, floor of every tenant, in byte order of sppg_id
-select sppg_id, epoch, seq, floor from dapur.tenant_head order by sppg_id collate "C";
+-- Who moves a head writes its row anew, so the row's xmin says when. (One of two thousand million transactions ago looks
+-- young again: then it is read in vain.)
+-- in: $1 a transaction, NULL: every tenant
+-- out: sppg_id, epoch, seq, floor of the tenants whose head it or a later one wrote, in byte order of sppg_id
+select sppg_id, epoch, seq, floor from dapur.tenant_head
+where $1::text is null or age(xmin) <= age($1::text::xid) order by sppg_id collate "C";
 
 -- name: relay_events
 -- in: $1 sppg_id, $2 first seq, $3 last seq, $4 limit

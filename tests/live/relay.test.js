@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { owner } from '../lib/db.js';
+import { connect, owner } from '../lib/db.js';
 import { env } from '../lib/env.js';
 import { open, openAll } from '../lib/feeds.js';
 import { allHaveAll, hasAll, headOf, relayed } from '../lib/log.js';
@@ -69,6 +69,27 @@ suite('the relay', { exclusive: true }, () => {
 		    COMMIT`);
 		await allHaveAll(feeds, t, { ms: SOON });
 		assert.equal(feeds[0].events[0].userId, t.people.kepala.id, 'it was taken for an action');
+	});
+
+	test('a transaction that commits long after the relay went on is not overlooked', async () => {
+		const u = await makeTenant({ who: ['kepala'] });
+		const d = await u.login('kepala');
+		const slow = await connect(env.DATABASE_URL);
+
+		await create(d, u);
+		await relayed(client, u);
+		const feeds = await openAll(d);
+		for (const within of ['', 'SAVEPOINT s; ']) {
+			await slow.query(`BEGIN; ${within}UPDATE dapur.menu SET menu_name = menu_name || '.'
+			    WHERE sppg_id = '${u.id}'`);
+			/* others commit, and are relayed, one look after the other */
+			for (let n = 0; n < 5; n++) {
+				await insert(t);
+				await relayed(client, t);
+			}
+			await slow.query('COMMIT');
+			await allHaveAll(feeds, u, { ms: SOON });
+		}
 	});
 
 	test('committed, and the worker could not publish: the relay does, in order, each once', async () => {
