@@ -9,7 +9,6 @@
  */
 #include "base.h"
 
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include "db.h"
 #include "log.h"
 #include "mem.h"
+#include "prog.h"
 #include "relay_stale.h"
 #include "relay_sync.h"
 
@@ -309,45 +309,22 @@ relay_close(struct relay *r)
 int
 main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-	    {"once", no_argument, NULL, 'o'},
-	    {"help", no_argument, NULL, 'h'},
-	    {"version", no_argument, NULL, 'V'},
-	    {0},
+	static bool once;
+	static const struct prog_option options[] = {{"once", NULL, &once}, {0}};
+	static const struct prog prog = {
+	    .name = "dapur-relay",
+	    .usage =
+		"usage: dapur-relay [-c dapur.conf] [--once]\n"
+		"Publishes what the log has and Redis has not; see dapur-relay(8).\n",
+	    .options = options,
 	};
+	const char *path = prog_options(&prog, argc, argv);
 	struct sigaction sa = {.sa_handler = on_stop};
-	const char *path = NULL;
-	bool once = false;
 	struct relay *r;
 	struct conf conf;
-	struct err e;
-	int opt, rc;
+	int rc;
 
-	while ((opt = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'o':
-			once = true;
-			break;
-		case 'V':
-			puts("dapur-relay " PACKAGE_VERSION);
-			return 0;
-		default:
-			fputs(
-			    "usage: dapur-relay [-c dapur.conf] [--once]\n"
-			    "Publishes what the log has and Redis has not; see dapur-relay(8).\n",
-			    opt == 'h' ? stdout : stderr);
-			return opt == 'h' ? 0 : EXIT_USAGE;
-		}
-	}
-	err_reset(&e);
-	if (conf_load(&conf, path, &e) < 0) {
-		log_event(LOG_ERROR, "settings", "detail", e.text, NULL);
-		return EXIT_USAGE;
-	}
-	log_open("relay", log_level(conf.log_level));
+	prog_settings(&conf, "relay", path);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	r = relay_open(&conf, once);
