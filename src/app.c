@@ -281,7 +281,12 @@ publish(struct serving *s)
 		    .line = db_text(rows, i, 2),
 		    .len = db_len(rows, i, 2),
 		};
-	if (bus_publish(s->app->bus, s->sppg_id, db_text(rows, 0, 5), events, n, &e) < 0)
+	if (bus_publish(s->app->bus,
+		&(struct bus_batch){.sppg_id = s->sppg_id,
+		    .epoch = db_text(rows, 0, 5),
+		    .events = events,
+		    .n = n},
+		&e) < 0)
 		log_event(LOG_WARN, "publish", "request", s->r->request_id, "detail",
 		    e.detail, NULL);
 }
@@ -297,8 +302,8 @@ tell_sessions(struct serving *s)
 	err_reset(&e);
 	/* one that was read long ago may be older than its revocation */
 	if (out->session_line && time(NULL) < s->a.now_s + BUS_SESSION_LATE_S &&
-	    bus_session_put(s->app->bus, out->session_hash, out->session_line,
-		strlen(out->session_line), BUS_SESSION_TTL_S, &e) < 0)
+	    bus_session_put(s->app->bus, out->session_hash, bus_text(out->session_line),
+		BUS_SESSION_TTL_S, &e) < 0)
 		log_event(LOG_DEBUG, "session-cache", "detail", e.detail, NULL);
 	if (out->n_ended &&
 	    bus_session_drop(s->app->bus, s->sppg_id, out->ended, out->n_ended, &e) < 0)

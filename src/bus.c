@@ -177,10 +177,7 @@ exchange(struct bus *b, queue_fn *queue, void *arg, struct err *e)
 
 /* One command, its callback, and the trouble an error reply makes. */
 struct command {
-	const struct bus_text *argv;
-	size_t argc;
-	bus_reply_fn *fn;
-	void *arg;
+	struct bus_command what;
 	bool no_script;
 	char error[128];
 };
@@ -197,8 +194,8 @@ on_reply(void *arg, const struct bus_value *v)
 		snprintf(c->error, sizeof(c->error), "%s", v->text);
 		return;
 	}
-	if (c->fn)
-		c->fn(c->arg, v);
+	if (c->what.fn)
+		c->what.fn(c->what.arg, v);
 }
 
 static void
@@ -207,7 +204,7 @@ queue_command(struct bus *b, void *arg)
 	struct command *c = arg;
 
 	c->error[0] = '\0';
-	bus_link_send(b->link, c->argv, c->argc, on_reply, c);
+	bus_link_send(b->link, c->what.argv, c->what.argc, on_reply, c);
 }
 
 static int
@@ -221,19 +218,18 @@ one_command(struct bus *b, struct command *c, struct err *e)
 }
 
 int
-bus_call(struct bus *b, const struct bus_text *argv, size_t argc, bus_reply_fn *fn,
-    void *arg, struct err *e)
+bus_call(struct bus *b, const struct bus_command *c, struct err *e)
 {
-	struct command c = {.argv = argv, .argc = argc, .fn = fn, .arg = arg};
+	struct command one = {.what = *c};
 
-	return one_command(b, &c, e);
+	return one_command(b, &one, e);
 }
 
 /* EVALSHA when the script is known to be there, else EVAL. argv[0] and argv[1] are set here. */
 static int
 eval(struct bus *b, struct bus_text *argv, size_t argc, struct err *e)
 {
-	struct command c = {.argv = argv, .argc = argc};
+	struct command c = {.what = {.argv = argv, .argc = argc}};
 
 	if (b->sha[0] && bus_link_is_open(b->link)) {
 		char sha[SHA_LEN +
@@ -247,7 +243,7 @@ eval(struct bus *b, struct bus_text *argv, size_t argc, struct err *e)
 		if (!c.no_script)
 			return -1;
 		err_reset(e);
-		c = (struct command){.argv = argv, .argc = argc};
+		c = (struct command){.what = {.argv = argv, .argc = argc}};
 	}
 	argv[0] = BUS_TEXT("EVAL");
 	argv[1] = BUS_TEXT(publish_script);
@@ -255,29 +251,29 @@ eval(struct bus *b, struct bus_text *argv, size_t argc, struct err *e)
 }
 
 int
-bus_restore(struct bus *b, const struct bus_restore *r, struct err *e)
+bus_publish(struct bus *b, const struct bus_batch *batch, struct err *e)
 {
 	char log_key[BUS_KEY_CAP], head_key[BUS_KEY_CAP];
 	char keep[24], ttl[24], from[24], head[24], (*seqs)[24];
-	size_t argc = SCRIPT_ARGS + 3 * r->n;
+	size_t argc = SCRIPT_ARGS + 3 * batch->n;
 	struct bus_text *argv;
 	int rc;
 
 	if (b->none)
 		return fail_detail(e, E_UNAVAILABLE, "redis: none is set up");
 	argv = xcalloc(argc, sizeof(*argv));
-	seqs = xcalloc(r->n, sizeof(*seqs));
+	seqs = xcalloc(batch->n, sizeof(*seqs));
 	argv[2] = BUS_TEXT("2");
-	argv[3] = bus_key(log_key, BUS_LOG_KEY, r->sppg_id);
-	argv[4] = bus_key(head_key, BUS_HEAD_KEY, r->sppg_id);
-	argv[5] = bus_text(r->sppg_id);
-	argv[6] = bus_text(r->epoch);
+	argv[3] = bus_key(log_key, BUS_LOG_KEY, batch->sppg_id);
+	argv[4] = bus_key(head_key, BUS_HEAD_KEY, batch->sppg_id);
+	argv[5] = bus_text(batch->sppg_id);
+	argv[6] = bus_text(batch->epoch);
 	argv[7] = bus_number(b->o.history_events, keep);
 	argv[8] = bus_number(b->o.history_s, ttl);
-	argv[9] = bus_number(r->announce_from, from);
-	argv[10] = bus_number(r->head, head);
-	for (size_t i = 0; i < r->n; i++) {
-		const struct bus_event *ev = &r->events[i];
+	argv[9] = bus_number(batch->announce_from, from);
+	argv[10] = bus_number(batch->head, head);
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct bus_event *ev = &batch->events[i];
 		struct bus_text *at = argv + SCRIPT_ARGS + 3 * i;
 
 		at[0] = bus_text(ev->topic);
@@ -291,30 +287,17 @@ bus_restore(struct bus *b, const struct bus_restore *r, struct err *e)
 }
 
 int
-bus_publish(struct bus *b, const char *sppg_id, const char *epoch,
-    const struct bus_event *events, size_t n, struct err *e)
-{
-	const struct bus_restore r = {.sppg_id = sppg_id,
-	    .epoch = epoch,
-	    .events = events,
-	    .n = n};
-
-	return n ? bus_restore(b, &r, e) : 0;
-}
-
-int
-bus_session_put(struct bus *b, const char *hash_hex, const char *line, size_t len,
-    long ttl_s, struct err *e)
+bus_session_put(struct bus *b, const char *hash_hex, struct bus_text line, long ttl_s,
+    struct err *e)
 {
 	char key[BUS_KEY_CAP], ttl[24];
 	struct bus_text argv[] = {BUS_TEXT("SET"),
-	    bus_key(key, BUS_SESSION_KEY, hash_hex), {line, len}, BUS_TEXT("NX"),
-	    BUS_TEXT("EX"),
+	    bus_key(key, BUS_SESSION_KEY, hash_hex), line, BUS_TEXT("NX"), BUS_TEXT("EX"),
 	    bus_number(ttl_s < BUS_SESSION_TTL_S ? ttl_s : BUS_SESSION_TTL_S, ttl)};
 
 	if (ttl_s < 1)
 		return 0;
-	return bus_call(b, argv, N_ELEMENTS(argv), NULL, NULL, e);
+	return bus_call(b, BUS_COMMAND(argv, NULL, NULL), e);
 }
 
 static void
@@ -331,7 +314,7 @@ bus_session_get(struct bus *b, const char *hash_hex, struct buf *ret, struct err
 	const struct bus_text argv[] = {BUS_TEXT("GET"),
 	    bus_key(key, BUS_SESSION_KEY, hash_hex)};
 
-	return bus_call(b, argv, N_ELEMENTS(argv), on_session, ret, e);
+	return bus_call(b, BUS_COMMAND(argv, on_session, ret), e);
 }
 
 struct drop {
@@ -428,5 +411,5 @@ bus_ping(struct bus *b, struct err *e)
 {
 	const struct bus_text argv[] = {BUS_TEXT("PING")};
 
-	return bus_call(b, argv, N_ELEMENTS(argv), NULL, NULL, e);
+	return bus_call(b, BUS_COMMAND(argv, NULL, NULL), e);
 }

@@ -30,34 +30,30 @@ struct bus_event {
 	size_t len;
 };
 
+/* Events of one tenant. A worker sets the first four; the relay, which restores what Redis lost, all. */
+struct bus_batch {
+	const char *sppg_id;
+	const char *epoch;
+	const struct bus_event *events;
+	size_t n;
+	long long head; /* Redis's head is raised at least to it */
+	long long
+	    announce_from; /* events below this seq are not published, just put into the history */
+};
+
 /*
- * Puts the events of one tenant into its history and publishes those that are new there on
+ * Puts the events into their tenant's history and publishes those that are new there on
  * `<topic>:updates:<sppgId>`. Idempotent and in any order. A new epoch empties the history first.
  * Fails E_UNAVAILABLE.
  */
-int bus_publish(struct bus *b, const char *sppg_id, const char *epoch,
-    const struct bus_event *events, size_t n, struct err *e) MUST_CHECK;
-
-/*
- * As bus_publish(), but only events with seq >= announce_from are published, the others are just put into
- * the history; the head is raised to at least head. For the relay, which restores what Redis lost.
- */
-struct bus_restore {
-	const char *sppg_id;
-	const char *epoch;
-	long long head;
-	long long announce_from;
-	const struct bus_event *events;
-	size_t n;
-};
-int bus_restore(struct bus *b, const struct bus_restore *r, struct err *e) MUST_CHECK;
+int bus_publish(struct bus *b, const struct bus_batch *events, struct err *e) MUST_CHECK;
 
 /*
  * Caches a session (a line of who.h) for ttl_s, at most BUS_SESSION_TTL_S, unless something is cached already:
  * so a slow reader never overwrites a revocation. Fails E_UNAVAILABLE.
  */
-int bus_session_put(struct bus *b, const char *hash_hex, const char *line, size_t len,
-    long ttl_s, struct err *e) MUST_CHECK;
+int bus_session_put(struct bus *b, const char *hash_hex, struct bus_text line, long ttl_s,
+    struct err *e) MUST_CHECK;
 
 /*
  * The cached line of a session into ret; ret stays empty when there is none or the session was revoked: ask PostgreSQL.
@@ -81,8 +77,18 @@ int bus_session_doubt(struct bus *b, const char *sppg_id, const char *const *has
 /* Whether Redis answers now. Fails E_UNAVAILABLE. */
 int bus_ping(struct bus *b, struct err *e) MUST_CHECK;
 
-/* A command of our own, for the relay: fn is called once with the reply unless the call fails; an error reply fails. */
-int bus_call(struct bus *b, const struct bus_text *argv, size_t argc, bus_reply_fn *fn,
-    void *arg, struct err *e) MUST_CHECK;
+/* A command of our own. */
+struct bus_command {
+	const struct bus_text *argv;
+	size_t argc;
+	bus_reply_fn *fn; /* may be NULL */
+	void *arg;
+};
+
+#define BUS_COMMAND(argv, fn, arg) \
+	(&(const struct bus_command){argv, N_ELEMENTS(argv), fn, arg})
+
+/* For the relay: fn is called once with the reply unless the call fails; an error reply fails. */
+int bus_call(struct bus *b, const struct bus_command *c, struct err *e) MUST_CHECK;
 
 #endif

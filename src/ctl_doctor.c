@@ -277,7 +277,7 @@ look_at_redis(struct doctor *d)
 		    c->redis, reason(&e));
 	} else {
 		say(d, FINE, "redis", "%s", c->redis);
-		if (bus_call(bus, ttl, N_ELEMENTS(ttl), on_ttl, &ttl_ms, &e) < 0 ||
+		if (bus_call(bus, BUS_COMMAND(ttl, on_ttl, &ttl_ms), &e) < 0 ||
 		    ttl_ms <= 0)
 			say(d, WARNING, "relay",
 			    "no dapur-relay is at work: start it, or run it with --once by cron");

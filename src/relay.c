@@ -96,7 +96,7 @@ take_lease(struct relay *r, enum lease *ret, struct err *e)
 	    bus_number(LEASE_MS, ttl)};
 	long long got = LEASE_OTHER;
 
-	if (bus_call(r->bus, argv, N_ELEMENTS(argv), on_integer, &got, e) < 0)
+	if (bus_call(r->bus, BUS_COMMAND(argv, on_integer, &got), e) < 0)
 		return -1;
 	*ret = (enum lease)got;
 	return 0;
@@ -115,8 +115,7 @@ release_lease(struct relay *r)
 	struct err e;
 
 	err_reset(&e);
-	if (r->bus && !r->once &&
-	    bus_call(r->bus, argv, N_ELEMENTS(argv), NULL, NULL, &e) < 0)
+	if (r->bus && !r->once && bus_call(r->bus, BUS_COMMAND(argv, NULL, NULL), &e) < 0)
 		log_event(LOG_DEBUG, "release", "detail", e.detail, NULL);
 }
 

@@ -77,7 +77,7 @@ ask_holds(struct relay_sync *s, const struct head *h, long long from, struct hol
 	    bus_number(from, first), bus_number(h->seq, last)};
 
 	*ret = (struct holds){-1, 0};
-	return bus_call(s->bus, argv, N_ELEMENTS(argv), on_holds, ret, e);
+	return bus_call(s->bus, BUS_COMMAND(argv, on_holds, ret), e);
 }
 
 /* --- publishing --- */
@@ -108,9 +108,9 @@ write_events(struct relay_sync *s, const struct head *h, long long from,
 			    db_number(&rows, i, 1), db_text(&rows, i, 2),
 			    db_len(&rows, i, 2)};
 		if (rc == 0)
-			rc = bus_restore(s->bus,
-			    &(struct bus_restore){h->sppg_id, h->epoch,
-				n < PAGE ? h->seq : 0, announce_from, events, n},
+			rc = bus_publish(s->bus,
+			    &(struct bus_batch){h->sppg_id, h->epoch, events, n,
+				n < PAGE ? h->seq : 0, announce_from},
 			    e);
 		if (n)
 			from = events[n - 1].seq + 1;

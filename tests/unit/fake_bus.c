@@ -42,22 +42,23 @@ outcome(struct err *e)
 }
 
 int
-bus_publish(struct bus *b, const char *sppg_id, const char *epoch,
-    const struct bus_event *events, size_t n, struct err *e)
+bus_publish(struct bus *b, const struct bus_batch *batch, struct err *e)
 {
+	const struct bus_event *events = batch->events;
+
 	(void)b;
-	for (size_t i = 0; i < n; i++)
-		fake_note("publish:%s:%s:%s.%lld:%zu", sppg_id, events[i].topic, epoch,
-		    events[i].seq, events[i].len);
+	for (size_t i = 0; i < batch->n; i++)
+		fake_note("publish:%s:%s:%s.%lld:%zu", batch->sppg_id, events[i].topic,
+		    batch->epoch, events[i].seq, events[i].len);
 	return outcome(e);
 }
 
 int
-bus_session_put(struct bus *b, const char *hash_hex, const char *line, size_t len,
-    long ttl_s, struct err *e)
+bus_session_put(struct bus *b, const char *hash_hex, struct bus_text line, long ttl_s,
+    struct err *e)
 {
 	(void)b;
-	fake_note("cache:%.4s:%.*s:%ld", hash_hex, (int)len, line, ttl_s);
+	fake_note("cache:%.4s:%.*s:%ld", hash_hex, (int)line.len, line.s, ttl_s);
 	return outcome(e);
 }
 

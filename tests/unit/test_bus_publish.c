@@ -63,7 +63,7 @@ ask(struct bus *b, const char *a0, const char *a1, const char *a2, const char *a
 	}
 	err_reset(&e);
 	text[0] = '\0';
-	assert_int_equal(bus_call(b, argv, n, keep, text, &e), 0);
+	assert_int_equal(bus_call(b, &(struct bus_command){argv, n, keep, text}, &e), 0);
 	return text;
 }
 
@@ -76,7 +76,9 @@ publish(struct bus *b, const char *epoch, long long from, long long to)
 		struct bus_event ev = {"production", seq, line, (size_t)len};
 
 		err_reset(&e);
-		assert_int_equal(bus_publish(b, "a b", epoch, &ev, 1, &e), 0);
+		assert_int_equal(bus_publish(b,
+				     &(struct bus_batch){"a b", epoch, &ev, 1, 0, 0}, &e),
+		    0);
 	}
 }
 
@@ -120,13 +122,13 @@ static void
 restores_the_head(void **state)
 {
 	struct bus *b = open_bus();
-	struct bus_restore r = {.sppg_id = "idle", .epoch = "x", .head = 12};
+	struct bus_batch r = {.sppg_id = "idle", .epoch = "x", .head = 12};
 
 	(void)state;
-	assert_int_equal(bus_restore(b, &r, &e), 0);
+	assert_int_equal(bus_publish(b, &r, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:{idle}:head", NULL, NULL), "x.12");
 	r.head = 5;
-	assert_int_equal(bus_restore(b, &r, &e), 0);
+	assert_int_equal(bus_publish(b, &r, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:{idle}:head", NULL, NULL), "x.12");
 	bus_close(b);
 }
@@ -139,7 +141,7 @@ sessions(void **state)
 	struct buf line;
 
 	(void)state;
-	assert_int_equal(bus_session_put(b, "h1", "line", 4, 5000, &e), 0);
+	assert_int_equal(bus_session_put(b, "h1", BUS_TEXT("line"), 5000, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), "line");
 	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "300");
 	buf_init(&line, 0);
@@ -150,13 +152,13 @@ sessions(void **state)
 	assert_int_equal(line.len, 0);
 	assert_int_equal(bus_session_drop(b, "a b", hashes, 2, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), BUS_REVOKED);
-	assert_int_equal(bus_session_put(b, "h1", "line", 4, 60, &e), 0);
+	assert_int_equal(bus_session_put(b, "h1", BUS_TEXT("line"), 60, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h1", NULL, NULL), BUS_REVOKED);
 	assert_int_equal(bus_session_get(b, "h1", &line, &e), 0);
 	assert_int_equal(line.len, 0);
 	buf_free(&line);
 	assert_string_equal(ask(b, "TTL", "dapur:session:h1", NULL, NULL), "60");
-	assert_int_equal(bus_session_put(b, "h3", "line", 4, 60, &e), 0);
+	assert_int_equal(bus_session_put(b, "h3", BUS_TEXT("line"), 60, &e), 0);
 	assert_int_equal(bus_session_doubt(b, "a b", doubted, 1, &e), 0);
 	assert_string_equal(ask(b, "GET", "dapur:session:h3", NULL, NULL), BUS_REVOKED);
 	bus_close(b);
@@ -170,7 +172,7 @@ a_full_redis_unlearns(void **state)
 	const char *hashes[] = {"h1"};
 
 	(void)state;
-	assert_int_equal(bus_session_put(b, "h1", "line", 4, 60, &e), 0);
+	assert_int_equal(bus_session_put(b, "h1", BUS_TEXT("line"), 60, &e), 0);
 	ask(b, "CONFIG", "SET", "maxmemory", "1");
 	assert_int_equal(bus_session_drop(b, "a b", hashes, 1, &e), -1);
 	assert_int_equal(e.code, E_UNAVAILABLE);
@@ -208,14 +210,18 @@ a_stopped_redis_is_bounded(void **state)
 		int64_t t = clock_us();
 
 		err_reset(&e);
-		assert_int_equal(bus_publish(b, "t", "x", &ev, 1, &e), -1);
+		assert_int_equal(bus_publish(b,
+				     &(struct bus_batch){"t", "x", &ev, 1, 0, 0}, &e),
+		    -1);
 		assert_int_equal(e.code, E_UNAVAILABLE);
 		t = clock_us() - t;
 		worst_us = t > worst_us ? t : worst_us;
 	}
 	assert_true(worst_us < 200000); /* 40 ms, and room for a loaded machine */
 	kill(server.pid, SIGCONT);
-	for (int i = 0; i < 200 && bus_publish(b, "t", "x", &ev, 1, &e) < 0; i++)
+	for (int i = 0; i < 200 &&
+	     bus_publish(b, &(struct bus_batch){"t", "x", &ev, 1, 0, 0}, &e) < 0;
+	     i++)
 		test_sleep_ms(20);
 	assert_string_equal(ask(b, "GET", "dapur:{t}:head", NULL, NULL), "x.9");
 	bus_close(b);
