@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "page.h"
+
 #include "banned.h"
 
 static const char *const topics[] = {"production", "menu", "program", "staff"};
@@ -67,8 +69,8 @@ stream_info(struct action *a, struct err *e)
 static const struct field events_fields[] = {
     {"after", IN_QUERY, FIELD_TEXT, 0, 1, 64, NULL, NULL},
     {"topics", IN_QUERY, FIELD_TEXT, 0, 1, 200, NULL, NULL},
-    {"limit", IN_QUERY, FIELD_INT, 0, 1, 1000, NULL, NULL},
-    {"wait", IN_QUERY, FIELD_INT, 0, 0, 25, NULL, NULL},
+    {"limit", IN_QUERY, FIELD_INT, 0, 1, PAGE_EVENTS_MAX, NULL, NULL},
+    {"wait", IN_QUERY, FIELD_INT, 0, 0, PAGE_WAIT_MAX_S, NULL, NULL},
     {"token", IN_QUERY, FIELD_TEXT, 0, 1, 200, NULL, NULL},
     {0},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "gate.h"
 #include "log.h"
 #include "mem.h"
@@ -368,7 +369,7 @@ app_serve(struct app *app, struct http_request *r)
 {
 	struct serving s = {.app = app, .r = r};
 	const char *agent = http_header(r, "HTTP_USER_AGENT");
-	long long began_us = db_now_us();
+	long long began_us = clock_us();
 	int rc;
 
 	reply_reset(&app->reply);
@@ -403,6 +404,6 @@ app_serve(struct app *app, struct http_request *r)
 	}
 	http_reply(r, app->reply.status, &app->reply.headers, app->reply.body.bytes,
 	    app->reply.body.len);
-	serving_log(&s, db_now_us() - began_us);
+	serving_log(&s, clock_us() - began_us);
 	db_end(&s.tx);
 }

@@ -41,12 +41,6 @@ static const struct violation violations[] = {
 #undef VIOLATION
 };
 
-long long
-db_now_us(void)
-{
-	return clock_us();
-}
-
 struct db *
 db_open(const struct db_options *o)
 {

@@ -104,9 +104,6 @@ int db_commit(struct db_tx *tx, struct err *e) MUST_CHECK;
 /* Rolls back what was not committed and frees every row. Always called. */
 void db_end(struct db_tx *tx);
 
-/* Monotonic clock, microseconds. */
-long long db_now_us(void);
-
 /* --- outside transactions: migrations, the relay --- */
 
 /* Runs a file of statements by the simple protocol, in its own implicit transaction. */

@@ -19,6 +19,7 @@
 
 #include "bus.h"
 #include "bus_keys.h"
+#include "clock.h"
 #include "conf.h"
 #include "db.h"
 #include "log.h"
@@ -126,14 +127,14 @@ doubt_everything(struct relay *r)
 {
 	relay_sync_doubt(r->sync);
 	r->lsn[0] = r->since[0] = '\0';
-	r->checked_us = db_now_us();
+	r->checked_us = clock_us();
 }
 
 /* *ret: something may have been written since the last look. ret_oldest: the transactions before it have ended. */
 static int
 log_moved(struct relay *r, bool *ret, char ret_oldest[XID_CAP], struct err *e)
 {
-	long long now_us = db_now_us();
+	long long now_us = clock_us();
 	struct db_rows rows;
 	struct db_tx tx;
 	int rc;
@@ -161,7 +162,7 @@ housekeep(struct relay *r, struct err *e)
 	bool more;
 	int rc;
 
-	if (r->housekept_us && db_now_us() - r->housekept_us < HOUSEKEEP_US)
+	if (r->housekept_us && clock_us() - r->housekept_us < HOUSEKEEP_US)
 		return 0;
 	snprintf(days, sizeof(days), "%ld", r->conf->log_days);
 	do {
@@ -171,7 +172,7 @@ housekeep(struct relay *r, struct err *e)
 		db_end(&tx);
 	} while (more && r->once);
 	if (rc == 0 && !more) /* else the next look goes on with it */
-		r->housekept_us = db_now_us();
+		r->housekept_us = clock_us();
 	return rc;
 }
 
@@ -209,7 +210,7 @@ look(struct relay *r, struct err *e)
 	}
 	if (lease == LEASE_NEW)
 		r->untell = true;
-	if (lease == LEASE_NEW || db_now_us() - r->checked_us > RECHECK_US)
+	if (lease == LEASE_NEW || clock_us() - r->checked_us > RECHECK_US)
 		doubt_everything(r);
 	if (r->untell && relay_stale_again(r->db, e) < 0)
 		return -1;

@@ -276,9 +276,3 @@ db_end(struct db_tx *tx)
 		fake_note("end");
 	*tx = (struct db_tx){.done = true};
 }
-
-long long
-db_now_us(void)
-{
-	return 0;
-}
