@@ -151,6 +151,13 @@ begin
 	raise exception using errcode = 'check_violation', constraint = p_constraint, message = p_message;
 end $$;
 
+-- A value out of its range, with the name and the code of a CHECK.
+create function dapur.refuse_value(p_constraint text) returns void
+    language plpgsql as $$
+begin
+	perform dapur.refuse(p_constraint, format('a value violates the rule "%s"', p_constraint));
+end $$;
+
 -- In place of a value: a status that cannot follow another.
 create function dapur.refuse_transition(p_from dapur.production_status, p_to dapur.production_status)
     returns dapur.production_status
@@ -228,6 +235,7 @@ create function dapur.production_before_insert() returns trigger
     language plpgsql security definer as $$
 declare
 	v_ours bool := coalesce(current_setting('dapur.tenant', true), '') <> '';
+	v_fault text;
 	r record;
 	c record;
 begin
@@ -264,6 +272,10 @@ begin
 		c := dapur.production_count(new.sppg_id, new.production_date, 0, 1);
 	end loop;
 	new.batch_number := coalesce(new.batch_number, c.batch);
+	v_fault := dapur.production_fault(new);
+	if v_fault is not null then
+		perform dapur.refuse_value(v_fault);
+	end if;
 	return new;
 end $$;
 
@@ -298,9 +310,11 @@ create function dapur.production_before_update() returns trigger
     language plpgsql security definer as $$
 declare
 	v_before dapur.production;
+	v_fault text;
 	v_kept int;
-	plan_changed bool;
-	actual_changed bool;
+	v_more bool; -- more than the status changes
+	plan_changed bool := false;
+	actual_changed bool := false;
 begin
 	-- quality_passed alone moves when a check is added, to what the checks say; the check's own event tells it.
 	if new.quality_passed is distinct from old.quality_passed and pg_trigger_depth() > 1 then
@@ -314,7 +328,11 @@ begin
 		new.updated_at := clock_timestamp();
 		return new;
 	end if;
-	if (new.sppg_id, new.id, new.created_at, new.created_by, new.quality_passed)
+	-- One comparison of whole rows spares a move to the next status those of all members.
+	v_before := old;
+	v_before.status := new.status;
+	v_more := new is distinct from v_before;
+	if v_more and (new.sppg_id, new.id, new.created_at, new.created_by, new.quality_passed)
 	    is distinct from (old.sppg_id, old.id, old.created_at, old.created_by, old.quality_passed) then
 		perform dapur.refuse('production_fixed', 'these members of a production never change');
 	end if;
@@ -328,12 +346,20 @@ begin
 	if new.version <> old.version then
 		perform dapur.refuse('production_version', 'somebody changed this production meanwhile');
 	end if;
-	plan_changed := (new.program_id, new.menu_id, new.batch_number, new.production_date,
-	    new.planned_portions, new.head_cook, new.assistant_cooks, new.supervisor_id,
-	    new.planned_start_time, new.planned_end_time, new.estimated_cost, new.target_temperature, new.priority)
-	    is distinct from (old.program_id, old.menu_id, old.batch_number, old.production_date,
-	    old.planned_portions, old.head_cook, old.assistant_cooks, old.supervisor_id,
-	    old.planned_start_time, old.planned_end_time, old.estimated_cost, old.target_temperature, old.priority);
+	if v_more then
+		plan_changed := (new.program_id, new.menu_id, new.batch_number, new.production_date,
+		    new.planned_portions, new.head_cook, new.assistant_cooks, new.supervisor_id,
+		    new.planned_start_time, new.planned_end_time, new.estimated_cost, new.target_temperature, new.priority)
+		    is distinct from (old.program_id, old.menu_id, old.batch_number, old.production_date,
+		    old.planned_portions, old.head_cook, old.assistant_cooks, old.supervisor_id,
+		    old.planned_start_time, old.planned_end_time, old.estimated_cost, old.target_temperature, old.priority);
+		actual_changed := (new.actual_portions, new.actual_start_time, new.actual_end_time, new.actual_cost,
+		    new.actual_temperature, new.hygiene_score, new.taste_rating, new.appearance_rating,
+		    new.texture_rating, new.waste_amount, new.waste_notes)
+		    is distinct from (old.actual_portions, old.actual_start_time, old.actual_end_time, old.actual_cost,
+		    old.actual_temperature, old.hygiene_score, old.taste_rating, old.appearance_rating,
+		    old.texture_rating, old.waste_amount, old.waste_notes);
+	end if;
 	if plan_changed and old.status <> 'PLANNED' then
 		perform dapur.refuse('production_plan_fixed', 'the plan can change only while it is PLANNED');
 	end if;
@@ -361,12 +387,6 @@ begin
 			perform dapur.production_check_kept(new.sppg_id, v_kept);
 		end if;
 	end if;
-	actual_changed := (new.actual_portions, new.actual_start_time, new.actual_end_time, new.actual_cost,
-	    new.actual_temperature, new.hygiene_score, new.taste_rating, new.appearance_rating,
-	    new.texture_rating, new.waste_amount, new.waste_notes)
-	    is distinct from (old.actual_portions, old.actual_start_time, old.actual_end_time, old.actual_cost,
-	    old.actual_temperature, old.hygiene_score, old.taste_rating, old.appearance_rating,
-	    old.texture_rating, old.waste_amount, old.waste_notes);
 	if actual_changed and new.status = 'PLANNED' then
 		perform dapur.refuse('production_not_started', 'actual values come when the preparation begins');
 	end if;
@@ -391,6 +411,12 @@ begin
 			end if;
 		else null;
 		end case;
+	end if;
+	if v_more then
+		v_fault := dapur.production_fault(new);
+		if v_fault is not null then
+			perform dapur.refuse_value(v_fault);
+		end if;
 	end if;
 	new.version := old.version + 1;
 	new.updated_at := clock_timestamp();

@@ -249,6 +249,45 @@ suite('the event log', () => {
 		assert.equal(await head(t), before);
 	});
 
+	test('no value leaves its range, whoever writes it', async () => {
+		const t = await makeTenant({ who: ['kepala', 'dapur'] });
+		const p = await at(await t.login('kepala'), t, 'PREPARING');
+		const plan = await insert(t);
+		const rules = [
+			[plan, 'batch_number', ["''", "repeat('x', 51)", "e'a\\tb'"]],
+			[plan, 'production_date', ["'1999-12-31'", "'2200-01-01'"]],
+			[plan, 'planned_portions', [0, 100001]],
+			[plan, 'assistant_cooks', [`array_fill('${t.people.dapur.id}'::text, array[51])`]],
+			[plan, 'estimated_cost', [-1]],
+			[p.id, 'actual_portions', [-1, 100001]],
+			[p.id, 'actual_cost', [-0.01]],
+			[p.id, 'hygiene_score', [0, 101]],
+			...['taste_rating', 'appearance_rating', 'texture_rating'].map((name) => [p.id, name, [0, 6]]),
+			[p.id, 'rejection_reason', ["''", "repeat('x', 1001)"]],
+			[p.id, 'waste_amount', [-1]],
+			[p.id, 'waste_notes', ["repeat('x', 1001)"]],
+			[p.id, 'notes', ["repeat('x', 2001)"]],
+			[p.id, 'photos', ["array_fill('x'::text, array[21])", "array[repeat('x', 12001)]"]],
+		];
+		const fails = (rule, text, values) => assert.rejects(owner(text, values), (e) => {
+			assert.deepEqual([e.constraint, e.code], [rule, '23514'], text);
+			return true;
+		});
+
+		for (const [id, name, values] of rules)
+			for (const value of values)
+				await fails(`production_${name}_check`,
+				    `UPDATE dapur.production SET ${name} = ${value} WHERE sppg_id = $1 AND id = $2`, [t.id, id]);
+		await fails('production_times', `UPDATE dapur.production SET planned_end_time = planned_start_time
+		    WHERE sppg_id = $1 AND id = $2`, [t.id, plan]);
+		await fails('production_notes_check', `UPDATE dapur.production SET notes = repeat('x', 2001),
+		    status = 'COOKING' WHERE sppg_id = $1 AND id = $2`, [t.id, p.id]);
+		await assert.rejects(insert(t, { planned_portions: 0 }), { constraint: 'production_planned_portions_check' });
+		for (const id of ["''", "repeat('x', 65)", "repeat('\u00e9', 33)", "e'a\\nb'"])
+			await fails('id_check', `INSERT INTO dapur.program (sppg_id, id, name) VALUES ($1, ${id}, 'x')`, [t.id]);
+		await owner(`INSERT INTO dapur.program (sppg_id, id, name) VALUES ($1, repeat('\u00e9', 32), 'x')`, [t.id]);
+	});
+
 	test('the checks of a deleted production go with it', async () => {
 		const t = await makeTenant({ who: ['kepala'] });
 		const c = await t.login('kepala');
