@@ -319,30 +319,4 @@ suite('the event log', () => {
 		await assert.rejects(insert(t), /tier allows 20/);
 		assert.equal(await kept(), 20);
 	});
-
-	test('the application\'s role cannot make the schema\'s owner run its own code', async () => {
-		const t = await makeTenant({ who: ['dapur'] });
-		const p = await create(await t.login('dapur'), t);
-		const app = await connect();
-
-		await app.query(`CREATE FUNCTION pg_temp.evil(v pg_catalog.text) RETURNS bool
-		    LANGUAGE plpgsql AS $$ BEGIN
-			IF current_user <> session_user THEN RAISE EXCEPTION 'owned by %', current_user; END IF;
-			RETURN true; END $$;
-		    CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.evil(value));
-		    GRANT EXECUTE ON FUNCTION pg_temp.evil(pg_catalog.text) TO public`);
-		const { rows } = await app.query('SELECT pg_my_temp_schema()::regnamespace AS name');
-		await app.query(`GRANT USAGE ON SCHEMA ${rows[0].name} TO public; SET search_path = pg_temp`);
-		await app.query('BEGIN');
-		await app.query("SELECT set_config('dapur.tenant', $1, true)", [t.id]);
-		assert.equal((await app.query("UPDATE dapur.production SET notes = 'x' WHERE id = $1",
-		    [p.id])).rowCount, 1);
-		await app.query('ROLLBACK');
-		const { rows: bare } = await owner(`SELECT proname FROM pg_proc
-		    WHERE pronamespace = 'dapur'::regnamespace AND prosecdef AND proconfig IS NULL`);
-		assert.deepEqual(bare, [], 'a function runs as the owner without a search_path of its own');
-		const { rows: open } = await owner(`SELECT proname FROM pg_proc
-		    WHERE pronamespace = 'dapur'::regnamespace AND has_function_privilege('public', oid, 'execute')`);
-		assert.deepEqual(open, [], 'a function that everybody may call');
-	});
 });
