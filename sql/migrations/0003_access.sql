@@ -228,6 +228,22 @@ create policy relay on dapur.event to dapur_relay using (dapur.tenant() is null)
 create policy relay on dapur.tenant_head to dapur_relay using (dapur.tenant() is null);
 create policy relay on dapur.session_stale to dapur_relay using (dapur.tenant() is null);
 
+-- A page of the list of all productions as a JSON array, read from the index in its order. Menu and program are looked up
+-- row by row (limit 1 keeps the planner from joining whole tables first). A function, because PostgreSQL sets up the whole
+-- of a statement, wanted or not; stable, so that it sees what the statement sees that calls it.
+create function dapur.production_page(p_limit int, p_offset int) returns text
+    language plpgsql stable as $$
+begin
+	return (select concat('[', string_agg(j.production::text, ','), ']') from (
+		select dapur.production_json(p, m, g) as production
+		from dapur.production p,
+		    lateral (select * from dapur.menu x where x.sppg_id = p.sppg_id and x.id = p.menu_id limit 1) m,
+		    lateral (select * from dapur.program x where x.sppg_id = p.sppg_id and x.id = p.program_id limit 1) g
+		where p.sppg_id = dapur.tenant()
+		order by p.production_date desc, p.created_at desc, p.id
+		limit p_limit offset p_offset) j);
+end $$;
+
 -- New functions are PUBLIC's again (default privileges of one schema cannot take that away): each migration revokes.
 revoke execute on all functions in schema dapur from public;
 
@@ -251,7 +267,7 @@ grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamp
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
     dapur.refuse_transition(dapur.production_status, dapur.production_status),
-    dapur.enter(text, text), dapur.session_line(text), dapur.login_try(text, text, int, int),
+    dapur.enter(text, text), dapur.production_page(int, int), dapur.session_line(text), dapur.login_try(text, text, int, int),
     dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
     to dapur_app;
 grant execute on function dapur.session_line(text), dapur.tenant() to dapur_relay;
