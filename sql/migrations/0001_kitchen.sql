@@ -235,7 +235,7 @@ create table dapur.production (
 ) with (fillfactor = 80);
 
 -- The first rule that the values of a production break, or null; a null value breaks none. The triggers of productions
--- ask it for every write. As CHECKs of the table the same rules were a quarter of the work of a create: PostgreSQL
+-- ask it for every write. As CHECKs of the table the same rules were a fifth of a create's instructions: PostgreSQL
 -- parses and plans each CHECK anew in every statement.
 create function dapur.production_fault(p dapur.production) returns text
     language plpgsql stable as $$
