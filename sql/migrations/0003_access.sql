@@ -1,43 +1,27 @@
 -- Who may do what in the database: sessions, row-level security, grants.
 
--- The session of a token's hash, when it is of use: its person, and whether the person's role has the permission.
--- Looked up one by one (limit 1): of joined tables the planner would read and hash the small ones whole.
-create function dapur.session_may(p_hash text, p_needed text)
-    returns table (sppg_id text, person_id text, may bool)
-    language sql stable
-begin atomic
-	select s.sppg_id, s.person_id, p.may
-	from dapur.session s, lateral (
-		select p_needed = '*' or coalesce((select true from dapur.role_permission r
-		    where r.role = p.role and r.permission = p_needed), false) as may
-		from dapur.person p
-		where p.sppg_id = s.sppg_id and p.id = s.person_id and p.active
-		    and (select t.status from dapur.tenant t where t.id = s.sppg_id) = 'ACTIVE'
-		limit 1) p
-	where s.token_hash = p_hash and s.expires_at > now();
-end;
-
 -- Opens a tenant for the length of the transaction, or refuses. hash: hex SHA-256 of the session token;
 -- needed: a permission's name, or '*' for any valid session. The only place that sets dapur.tenant.
---
--- Every request calls it, and a search_path of its own would be 8 % of its instructions. It goes without: no name in its
--- text is looked up in the path of its caller (tests/api/definer.test.js), and what has operators is session_may(), which
--- is bound when it is made.
 create function dapur.enter(p_hash text, p_needed text, out sppg_id text, out person_id text)
     language plpgsql security definer as $$
 declare
-	v_may pg_catalog.bool;
-	v_set pg_catalog.text;
+	v_role text;
+	v_set text;
 begin
-	select m.sppg_id, m.person_id, m.may into sppg_id, person_id, v_may from dapur.session_may(p_hash, p_needed) m;
-	if v_may is null then
+	select s.sppg_id, s.person_id, p.role into sppg_id, person_id, v_role
+	from dapur.session s
+	    join dapur.person p on p.sppg_id = s.sppg_id and p.id = s.person_id
+	    join dapur.tenant t on t.id = s.sppg_id
+	where s.token_hash = p_hash and s.expires_at > now() and p.active and t.status = 'ACTIVE';
+	if not found then
 		perform dapur.refuse('who_unauthorized', 'log in first');
 	end if;
-	if not v_may then
-		perform dapur.refuse('who_forbidden', pg_catalog.format('your role lacks the permission %s', p_needed));
+	if p_needed <> '*' and not exists (select from dapur.role_permission r
+	    where r.role = v_role and r.permission = p_needed) then
+		perform dapur.refuse('who_forbidden', format('your role lacks the permission %s', p_needed));
 	end if;
-	v_set := pg_catalog.set_config('dapur.tenant', sppg_id, true); -- an assignment costs a tenth of a PERFORM
-	v_set := pg_catalog.set_config('dapur.person', person_id, true);
+	v_set := set_config('dapur.tenant', sppg_id, true); -- an assignment costs a tenth of a PERFORM
+	v_set := set_config('dapur.person', person_id, true);
 end $$;
 
 -- The line of the session cache (who.h): seven members joined by TAB, the last the session as GET /api/session
@@ -222,8 +206,9 @@ create policy tenant on dapur.tenant to dapur_app using (id = dapur.tenant());
 -- Nobody but the relay reads or writes it; the triggers are the owner's.
 alter table dapur.session_stale enable row level security;
 
--- The relay reads every tenant's log, and which sessions Redis has to unlearn, and nothing else of theirs. Only outside a tenant's transaction: so one login
--- that is a member of both roles (a small host) still sees one kitchen at a time in its actions.
+-- The relay reads every tenant's log, and which sessions Redis has to unlearn, and nothing else of theirs. Only outside
+-- a tenant's transaction: so one login that is a member of both roles (a small host) still sees one kitchen at a time in
+-- its actions.
 create policy relay on dapur.event to dapur_relay using (dapur.tenant() is null);
 create policy relay on dapur.tenant_head to dapur_relay using (dapur.tenant() is null);
 create policy relay on dapur.session_stale to dapur_relay using (dapur.tenant() is null);
@@ -249,14 +234,12 @@ revoke execute on all functions in schema dapur from public;
 
 -- Every function that runs as the owner has a search_path of its own, also when its text names all schemas: types are
 -- looked up in pg_temp first, and a domain pg_temp.text with a CHECK would let whoever calls it run anything as owner.
--- enter() says why it goes without.
 do $$
 declare
 	f regprocedure;
 begin
 	for f in select p.oid from pg_proc p
-	    where p.pronamespace = 'dapur'::regnamespace and p.prosecdef and p.proconfig is null
-		and p.proname <> 'enter' loop
+	    where p.pronamespace = 'dapur'::regnamespace and p.prosecdef and p.proconfig is null loop
 		execute format('alter function %s set search_path = dapur, pg_temp', f);
 	end loop;
 end $$;
@@ -267,8 +250,8 @@ grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamp
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),
     dapur.refuse_transition(dapur.production_status, dapur.production_status),
-    dapur.enter(text, text), dapur.production_page(int, int), dapur.session_line(text), dapur.login_try(text, text, int, int),
-    dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
+    dapur.enter(text, text), dapur.production_page(int, int), dapur.session_line(text),
+    dapur.login_try(text, text, int, int), dapur.login_done(text, text, text, text, text, int, text, text), dapur.logout(text, bool)
     to dapur_app;
 grant execute on function dapur.session_line(text), dapur.tenant() to dapur_relay;
 

@@ -23,14 +23,15 @@ import { Events, ask } from './http.js';
  * asks: the web server asks the actions before an upgrade, else it looks at the shape of cookie and Origin
  * noOrigin: it leaves Origin to the stream; refusal: its status of one without a session
  * early413: by the announced length, before the body
- * reload: the signal for a restart; loses: it may cost the requests in hand (mod_fcgid ends its workers)
+ * reload: the signal for a restart; loses: it may cost the requests in hand (mod_fcgid ends its
+ *     workers; a request of mod_cgid may find its daemon gone)
  * alone: websocketd, which has none of that: it serves files and exact programs, and every upgrade is a process
  */
 const fronts = {
 	nginx: { pool: true, asks: true, early413: true, reload: 'SIGHUP' },
 	apache: { pool: true, asks: false, reload: 'SIGUSR1' },
 	fcgid: { pool: false, asks: false, reload: 'SIGUSR1', loses: true },
-	cgi: { pool: false, asks: false, reload: 'SIGUSR1' },
+	cgi: { pool: false, asks: false, reload: 'SIGUSR1', loses: true },
 	lighttpd: { pool: true, asks: false, noOrigin: true, refusal: 403, early413: true, reload: 'SIGUSR1' },
 	websocketd: { alone: true, noOrigin: true },
 };
