@@ -3,13 +3,16 @@
  * come back, whatever is killed comes back and nothing is lost. Runs alone.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import { before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { connect } from '../lib/db.js';
 import { env } from '../lib/env.js';
 import { done, written } from '../lib/expect.js';
 import { carriers, open, openAll } from '../lib/feeds.js';
 import { allHaveAll, hasAll, headOf, logOf } from '../lib/log.js';
+import { pidOf } from '../lib/proc.js';
 import { create } from '../lib/production.js';
 import { alive, service, workers } from '../lib/services.js';
 import { suite } from '../lib/suite.js';
@@ -110,13 +113,16 @@ suite('ends', { exclusive: true }, () => {
 		await Promise.all([browser, poll, next].map((feed) => feed.close()));
 	});
 
-	test('SIGHUP to dapur-stream: reconnect with a spread, then the end; it resumes', async () => {
+	test('websocketd is stopped as its unit says: reconnect with a spread, then the end; it resumes', async () => {
 		const before = workers('websocketd');
 		const feeds = await Promise.all(Array.from({ length: 6 }, () => open('WebSocket', c)));
 		const streams = workers('websocketd').filter((pid) => !before.includes(pid));
 
 		assert.equal(streams.length, 6);
-		signal(streams, 'SIGHUP');
+		const unit = readFileSync(new URL('../../etc/systemd/dapur-websocketd.service', import.meta.url), 'utf8');
+		const [, stop] = unit.match(/^ExecStop=-\/bin\/sh -c '(.*)'$/m);
+		await promisify(execFile)('/bin/sh', ['-c', stop.replaceAll('$MAINPID', pidOf('websocketd')).replaceAll('$$', '$')]);
+		assert.deepEqual(streams.filter(alive), [], 'it waits until they have gone');
 		const spread = [];
 		for (const feed of feeds) {
 			spread.push((await feed.next('reconnect')).afterMs);
