@@ -60,7 +60,7 @@ struct action {
 	const char *user_agent;
 	const char *
 	    known; /* position in a tag of action_list() that this session sent back; NULL: none */
-	const char *if_match; /* version in If-Match ("v7" -> "7"); NULL: none */
+	const char *if_match; /* versions in If-Match ("v7" -> {7}); NULL: none */
 	long long now_s;
 	struct answer answer;
 };

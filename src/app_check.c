@@ -5,11 +5,13 @@
 
 #include <ctype.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "banned.h"
 
 #define KEY_MAX 255 /* characters of an Idempotency-Key */
+#define TAGS_MAX 16 /* entity tags of If-Match that are looked at */
 
 bool
 serving_is_write(enum http_method m)
@@ -37,53 +39,56 @@ serving_check_site(struct serving *s)
 	return fail(&s->e, E_CROSS_SITE, NULL);
 }
 
-/* Of our entity tags: versions and positions. Others' must not reach a statement. */
+/* Of a list's entity tag. Others must not reach a statement. */
 static const char tag_characters[] = ".0123456789abcdefghijklmnopqrstuvwxyz"
 				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
-
-/* What the first entity tag of a header holds after `prefix`; NULL when it is none of ours. */
-static const char *
-tag_value(struct serving *s, const char *header, const char *prefix)
-{
-	const char *value = http_header(s->r, header), *end;
-	size_t len = strlen(prefix);
-
-	if (!value || strncmp(value, prefix, len) != 0)
-		return NULL;
-	value += len;
-	end = value + strspn(value, tag_characters);
-	if (*end != '"' || (end[1] && end[1] != ',' && end[1] != ' '))
-		return NULL;
-	return arena_strndup(s->r->arena, value, (size_t)(end - value));
-}
 
 const char *
 serving_known(struct serving *s)
 {
-	const char *tag = tag_value(s, "HTTP_IF_NONE_MATCH", "W/\"");
-	const char *dash = tag ? strrchr(tag, '-') : NULL;
+	const char *tag = http_header(s->r, "HTTP_IF_NONE_MATCH"), *end, *dash;
 
+	if (!tag || strncmp(tag, "W/\"", 3) != 0)
+		return NULL;
+	tag += 3;
+	end = tag + strspn(tag, tag_characters);
+	if (*end != '"' || !strchr(", ", end[1]))
+		return NULL;
+	tag = arena_strndup(s->r->arena, tag, (size_t)(end - tag));
+	dash = strrchr(tag, '-');
 	if (!dash || strlen(dash + 1) != ACTION_ASKER_LEN ||
 	    strncmp(dash + 1, s->claim.hash, ACTION_ASKER_LEN) != 0)
 		return NULL;
 	return arena_strndup(s->r->arena, tag, (size_t)(dash - tag));
 }
 
+/* Any of several tags may match (RFC 9110 section 13.1.1); what is none of ours matches nothing. */
 int
 serving_if_match(struct serving *s)
 {
-	const char *header = http_header(s->r, "HTTP_IF_MATCH");
-	const char *version;
-	size_t len;
+	const char *p = http_header(s->r, "HTTP_IF_MATCH");
+	char list[TAGS_MAX * sizeof("123456789,") + sizeof("{}")];
+	size_t n = 0, at = 0;
 
-	if (!header || strcmp(header, "*") == 0 || s->match.route->tx != TX_WRITE)
+	if (!p || strcmp(p, "*") == 0 || s->match.route->tx != TX_WRITE)
 		return 0;
-	version = tag_value(s, "HTTP_IF_MATCH", "\"v");
-	len = version ? strlen(version) : 0;
-	if (len < 1 || len > 9 || strspn(version, "0123456789") != len)
+	for (; *p && n < TAGS_MAX; p += strcspn(p, ",")) {
+		size_t digits;
+
+		p += strspn(p, ", \t");
+		if (strncmp(p, "\"v", 2) != 0)
+			continue;
+		digits = strspn(p + 2, "0123456789");
+		if (digits < 1 || digits > 9 || p[2 + digits] != '"' ||
+		    !strchr(", \t", p[3 + digits]))
+			continue;
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%c%.*s",
+		    n++ ? ',' : '{', (int)digits, p + 2);
+	}
+	if (n == 0)
 		return fail(&s->e, E_PRECONDITION_FAILED,
 		    "If-Match must be the ETag of a production, such as \"v7\"");
-	s->a.if_match = version;
+	s->a.if_match = arena_printf(s->r->arena, "%s}", list);
 	return 0;
 }
 

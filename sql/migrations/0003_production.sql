@@ -274,8 +274,8 @@ begin
 	return new;
 end $$;
 
--- Locks one production for a writer that read its version v.
-create function dapur.production_expect(p_id text, v int) returns void
+-- Locks one production for a writer that read its version, one of v.
+create function dapur.production_expect(p_id text, v int[]) returns void
     language plpgsql as $$
 declare
 	v_version int;
@@ -285,7 +285,7 @@ begin
 	if not found then
 		perform dapur.refuse('production_missing', 'there is no such production');
 	end if;
-	if v_version <> v then
+	if v_version <> all (v) then
 		perform dapur.refuse('production_version', 'somebody changed this production meanwhile');
 	end if;
 end $$;

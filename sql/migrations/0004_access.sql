@@ -245,7 +245,7 @@ begin
 end $$;
 
 grant execute on function dapur.tenant(), dapur.person_id(), dapur.iso(timestamptz),
-    dapur.day_of(text), dapur.production_expect(text, int),
+    dapur.day_of(text), dapur.production_expect(text, int[]),
     dapur.production_json(dapur.production, dapur.menu, dapur.program),
     dapur.quality_check_json(dapur.quality_check), dapur.program_json(dapur.program),
     dapur.menu_json(dapur.menu), dapur.staff_json(text, text, text, bool), dapur.refuse(text, text),

@@ -64,9 +64,9 @@ where p.sppg_id = dapur.tenant() and p.id = $1;
 
 -- name: production_expect
 -- Locks a production and compares its version; sent before a write with If-Match.
--- in: $1 id, $2 version
+-- in: $1 id, $2 versions
 -- fails: production_missing, production_version
-select dapur.production_expect($1, $2::int);
+select dapur.production_expect($1, $2::int[]);
 
 -- name: production_update
 -- in: $1 id, $2 the changed members as a JSON object named by columns

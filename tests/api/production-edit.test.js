@@ -232,6 +232,10 @@ suite('/api/production/{id}', () => {
 		refused(await c.request('DELETE', path(p), match(`"v${p.version}"`)),
 		    412, 'PRECONDITION_FAILED');
 		assert.deepEqual(await read(c, p.id), q);
+		refused(await c.patch(path(p), { notes: 'two' }, match(`"v998", "x","v${p.version}"`)),
+		    412, 'PRECONDITION_FAILED');
+		const r = written(await c.patch(path(p), { notes: 'two' }, match(`"v${p.version}", "v${q.version}"`)));
+		assert.equal(r.version, q.version + 1);
 		written(await c.patch(path(p), { notes: 'three' }, match('*')));
 	});
 

@@ -321,6 +321,8 @@ other_failures_do_not(void **state)
 	assert_null(strstr(fake_journal(), "publish"));
 }
 
+#define MANY "\"v123456789\",\"v1\",\"v123456789\",\"v1\","
+
 static void
 if_match(void **state)
 {
@@ -334,7 +336,18 @@ if_match(void **state)
 	assert_non_null(strstr(fake_journal(),
 	    "enter production_expect production_delete tx_events commit"));
 	assert_string_equal(fake_db_param(Q_PRODUCTION_EXPECT, 0), "p1");
-	assert_string_equal(fake_db_param(Q_PRODUCTION_EXPECT, 1), "7");
+	assert_string_equal(fake_db_param(Q_PRODUCTION_EXPECT, 1), "{7}");
+	serve_script(state);
+	SERVE("DELETE", "/api/production/p1", NULL, COOKIE,
+	    "HTTP_IF_MATCH=\"x\", \"v6\" ,W/\"v9\",\"v7\"");
+	assert_int_equal(serve.status, 200);
+	assert_string_equal(fake_db_param(Q_PRODUCTION_EXPECT, 1), "{6,7}");
+	serve_script(state);
+	SERVE("DELETE", "/api/production/p1", NULL, COOKIE,
+	    "HTTP_IF_MATCH=" MANY MANY MANY MANY MANY);
+	assert_string_equal(fake_db_param(Q_PRODUCTION_EXPECT, 1),
+	    "{123456789,1,123456789,1,123456789,1,123456789,1,"
+	    "123456789,1,123456789,1,123456789,1,123456789,1}");
 	serve_script(state);
 	SERVE("DELETE", "/api/production/p1", NULL, COOKIE, "HTTP_IF_MATCH=*");
 	assert_int_equal(serve.status, 200);
