@@ -3,7 +3,7 @@
  * rows: rounds of both in turn, so that a machine that drifts drifts for both.
  */
 import { writeFileSync } from 'node:fs';
-import { KITCHENS, cpu, median, ms, n0, origin, program, since, sleep, sql, superSql, url, work }
+import { KITCHENS, cpu, median, ms, n0, origin, program, since, sql, superSql, url, work }
 	from './lib.js';
 import { script } from './pgscript.js';
 
@@ -63,7 +63,6 @@ async function settle()
 {
 	await sql('vacuum analyze dapur.production, dapur.tenant_head, dapur.production_month, dapur.event');
 	await superSql('checkpoint');
-	await sleep(300);
 }
 
 async function ours(kind, seconds, tokens)

@@ -12,6 +12,36 @@ export const work = process.env.BENCH_WORK;
 export const origin = new URL(url).origin;
 export const KITCHENS = 50;
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What arrives by and by: reach(n) gives whether n have come, after ms at the latest. */
+export class Tally
+{
+	count = 0;
+	#waiting = [];
+
+	add(n = 1)
+	{
+		this.count += n;
+		for (const { n: wanted, resolve } of this.#waiting)
+			if (this.count >= wanted)
+				resolve(true);
+	}
+
+	async reach(n, ms)
+	{
+		let timer;
+		const late = new Promise((resolve) => { timer = setTimeout(resolve, ms, false); });
+		const come = new Promise((resolve) => { this.#waiting.push({ n, resolve }); });
+
+		this.add(0);
+		try {
+			return await Promise.race([come, late]);
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+}
+
 export const kitchen = (k) => `bench-${String(k).padStart(2, '0')}`;
 
 const owner = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 1 });

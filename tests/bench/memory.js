@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { bin, markdown, origin, program, sessions, sleep, smaps, url, work } from './lib.js';
+import { bin, markdown, origin, program, sessions, smaps, Tally, url, work } from './lib.js';
 import { create } from './screen.js';
 
 const COPIES = 20;
@@ -39,27 +39,25 @@ async function weigh(kind, token)
 {
 	const file = await link(kind);
 	const children = [];
-	let lines = 0;
+	const lines = new Tally();
 
 	try {
 		for (let i = 0; i < COPIES; i++) {
 			const child = spawn(file, ['-c', process.env.DAPUR_CONF], { env: environment(token) });
 
 			child.stdout.on('data', (bytes) => {
-				lines += bytes.toString().split('\n').length - 1;
+				lines.add(bytes.toString().split('\n').length - 1);
 			});
 			children.push(child);
 		}
-		for (let i = 0; i < 250 && lines < COPIES; i++)
-			await sleep(20);
+		await lines.reach(COPIES, 5000);
 		for (let i = 0; i < EVENTS; i++)
 			await create(token);
-		for (let i = 0; i < 250 && lines < COPIES * (1 + EVENTS); i++)
-			await sleep(20);
+		const events = await lines.reach(COPIES * (1 + EVENTS), 5000);
 		const each = children.map((c) => smaps(c.pid, 'Private_Clean', 'Private_Dirty'));
 
 		return { kib: Math.max(...each), pss_kib: Math.max(...children.map((c) => smaps(c.pid, 'Pss'))),
-			events: lines >= COPIES * (1 + EVENTS), limit: limits[kind] };
+			events, limit: limits[kind] };
 	} finally {
 		for (const child of children)
 			child.kill();

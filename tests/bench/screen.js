@@ -5,7 +5,7 @@
 import http from 'node:http';
 import Redis from 'ioredis';
 import WebSocket from 'ws';
-import { markdown, ms, origin, percentile, redisUrl, sessions, sleep, url, wsUrl } from './lib.js';
+import { markdown, ms, origin, percentile, redisUrl, sessions, sleep, Tally, url, wsUrl } from './lib.js';
 
 const RATE = 50;
 const agent = new http.Agent({ keepAlive: true });
@@ -49,6 +49,7 @@ export async function measure({ seconds })
 {
 	const [token] = await sessions();
 	const arrived = new Map();
+	const [connected, frames] = [new Tally(), new Tally()];
 	const socket = new WebSocket(`${wsUrl}`, { origin, headers: { cookie: `dapur_session=${token}` } });
 	const publisher = new Redis(redisUrl);
 	const subscriber = new Redis(redisUrl);
@@ -59,12 +60,17 @@ export async function measure({ seconds })
 		const now = performance.now();
 		const frame = JSON.parse(bytes);
 
-		if (frame.type === 'production_created')
-			arrived.set(frame.productionId, now);
+		if (frame.type === 'connected')
+			connected.add();
+		if (frame.type !== 'production_created')
+			return;
+		arrived.set(frame.productionId, now);
+		frames.add();
 	});
 	subscriber.on('message', (_, text) => raw.push(performance.now() - Number(text)));
 	await Promise.all([opened(socket), subscriber.subscribe('bench:raw')]);
-	await sleep(500);
+	if (!await connected.reach(1, 10_000))
+		throw new Error('the stream does not connect');
 	for (let i = 0; i < RATE; i++) /* connections, plans and caches get warm */
 		await create(token);
 	const began = performance.now();
@@ -77,8 +83,7 @@ export async function measure({ seconds })
 	}
 	const created = await Promise.all(replies);
 
-	for (let i = 0; i < 100 && !created.every((c) => arrived.has(c.id)); i++)
-		await sleep(20);
+	await frames.reach(RATE + created.length, 2000);
 	socket.close();
 	publisher.disconnect();
 	subscriber.disconnect();
