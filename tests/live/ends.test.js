@@ -82,6 +82,15 @@ suite('ends', { exclusive: true }, () => {
 		await Promise.all(feeds.map((feed) => feed.close()));
 	});
 
+	test('kill -9 of the pool\'s supervisor: its workers end when the pool is started again', async () => {
+		const old = workers('api');
+
+		process.kill(pidOf('api'), 'SIGKILL');
+		await service('start', 'api');
+		await until('the workers of before to end', () => !old.some(alive), BACK);
+		done(await c.get('/api/production'));
+	});
+
 	test('SIGTERM to events.fcgi: reconnect, a spread, waiting pages answered; all resume', async () => {
 		const [raw, browser, poll] = await Promise.all(carriers.slice(1).map((carrier) => open(carrier, c)));
 		const old = workers('events');

@@ -41,6 +41,15 @@ spawn() {
 	disown
 }
 
+# end_orphans NAME: the rest of its group, when the first process was killed: a supervisor's workers go on without it.
+# Its pid is nobody else's while the group has members.
+end_orphans() {
+	local pid
+	[[ -s $RUN/$1.pid ]] || return 0
+	pid=$(<"$RUN/$1.pid")
+	[[ -n $(started_at "$pid") ]] || kill -TERM -- "-$pid" 2>/dev/null || :
+}
+
 # stop NAME: its own polite signal, then KILL for the whole group. KEEP_SOCKET=1: the socket of a pool stays.
 stop() {
 	local name=$1 pid
@@ -51,6 +60,7 @@ stop() {
 		wait_until 8 not running "$name" || kill -KILL -- "-$pid" 2>/dev/null || :
 		wait_until 2 not running "$name" || warn "$name (pid $pid) does not end"
 	fi
+	end_orphans "$name"
 	rm -f "$RUN/$name.pid" "$RUN/$name.start"
 	[[ -n ${KEEP_SOCKET:-} ]] || ! running "$name-socket" || stop "$name-socket"
 }
@@ -62,6 +72,7 @@ start() {
 	local name=$1
 	! running "$name" || return 0
 	exists "$name" || return 0
+	end_orphans "$name"
 	printf '\n--- start %(%F %T)T\n' -1 >>"$LOG/$name.log"
 	"start_$name"
 	wait_until 20 answers_or_gone "$name" && running "$name" && return 0
